@@ -1,0 +1,1 @@
+"""Everything of guard that touches the world: listeners, TLS, mail servers, the keeper."""

@@ -1,0 +1,1 @@
+"""Processes: supervisor, keeper, snapshot publisher, event spool, privilege drop."""

@@ -1,0 +1,127 @@
+"""Runs the playground's four servers on abstract Unix sockets, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import struct
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gambeson.model.access import MAIL_DOORS, DoorKind
+from gambeson.model.server import Endpoint, MailServer, SignIn, UpstreamTls
+
+from . import imap, pop3, sieve, smtp
+from .access import TokenDoor
+from .mailboxes import Mailboxes
+from .sample import AUDIENCE, PEOPLE, SERVER_NAME, letters
+
+
+def socket_name(instance: str, door: DoorKind) -> str:
+    """The abstract socket of one server, in the notation of ``Endpoint.unix`` (``@`` = abstract)."""
+    return f"@gambeson-playground-{instance}-{door}"
+
+
+def mail_server(instance: str) -> MailServer:
+    """The playground as a mail server behind the doors. ``instance`` keeps two playgrounds apart."""
+    endpoints = tuple(
+        Endpoint(door, unix=socket_name(instance, door), tls=UpstreamTls.NONE, trusts_us=False)
+        for door in MAIL_DOORS
+    )
+    return MailServer(SERVER_NAME, endpoints=endpoints, sign_in=SignIn.TOKEN, audience=AUDIENCE)
+
+
+def open_mailboxes(root: Path, now: datetime) -> Mailboxes:
+    """The sample people's mailboxes under ``root``; the sample mail is put into those that are new."""
+    boxes = Mailboxes(root, {p.address: p.aliases for p in PEOPLE})
+    for person in PEOPLE:
+        if not boxes.path(person.address).exists():
+            for letter in letters(person, now):
+                boxes.deliver(person.address, letter)
+    return boxes
+
+
+def listening_sockets(instance: str) -> dict[DoorKind, socket.socket]:
+    """Bind the four abstract sockets. Raises OSError when another playground of this name runs."""
+    out = {}
+    for door in MAIL_DOORS:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.bind("\0" + socket_name(instance, door)[1:])
+        sock.listen(512)
+        out[door] = sock
+    return out
+
+
+def _peer_uid(writer_socket: Any) -> int:
+    _, uid, _ = struct.unpack("3i", writer_socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(uid)
+
+
+class _Turnstile:
+    """Lets in connections of listed users only: an abstract socket has no file mode."""
+
+    def __init__(self, uids: Collection[int]) -> None:
+        self._uids = frozenset(uids)
+
+    def admits(self, transport: Any) -> bool:
+        return _peer_uid(transport.get_extra_info("socket")) in self._uids
+
+    def stream(self, inner: Any) -> Any:
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if self.admits(writer):
+                await inner(reader, writer)
+            else:
+                writer.close()
+
+        return connected
+
+
+async def serve(
+    sockets: dict[DoorKind, socket.socket], boxes: Mailboxes, public_key: bytes, uids: Collection[int]
+) -> list[asyncio.AbstractServer]:
+    """Start the servers on bound sockets; connections from users other than ``uids`` are closed."""
+    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd logs every command
+    turnstile = _Turnstile(uids)
+    door = TokenDoor(public_key, AUDIENCE, boxes.known)
+    config = imap.make_config(str(boxes.root))
+    login = imap.Login(config, boxes, door)
+    streams = {
+        DoorKind.IMAP: imap.handler(config, login),
+        DoorKind.SIEVE: sieve.handler(config, login),
+        DoorKind.POP3: pop3.handler(boxes, door),
+    }
+    servers: list[asyncio.AbstractServer] = [
+        await asyncio.start_unix_server(turnstile.stream(streams[kind]), sock=sockets[kind], limit=1 << 20)
+        for kind in streams
+    ]
+    make_smtp: Callable[[], Any] = smtp.factory(boxes, door)
+
+    class GuardedSmtp(asyncio.Protocol):
+        """Asks the turnstile before aiosmtpd sees the connection."""
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            if not turnstile.admits(transport):
+                transport.close()
+                return
+            protocol = make_smtp()
+            assert isinstance(transport, asyncio.Transport)
+            transport.set_protocol(protocol)
+            protocol.connection_made(transport)
+
+    loop = asyncio.get_running_loop()
+    servers.append(await loop.create_unix_server(GuardedSmtp, sock=sockets[DoorKind.SUBMISSION]))
+    return servers
+
+
+def own_uid() -> int:
+    """The user this process runs as."""
+    return os.getuid()
+
+
+def now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)

@@ -24,7 +24,8 @@ class Decision:
     ``opinion`` is what policy says; ``passes`` is what the door does: in observe and warn mode a
     refusal is recorded and the traffic passes as it did before. ``rule`` names the floor or rule
     that decided, ``reason`` is a stable code for machines, ``sentence`` tells the person what to
-    do. ``demanded`` is the rung that the door asks for.
+    do. ``demanded`` is the rung that the door asks for. ``as_is`` is true where the door serves somebody
+    who proved nothing here: the mail server is to check the client's own password.
     """
 
     opinion: Opinion
@@ -33,6 +34,7 @@ class Decision:
     sentence: str
     demanded: Rung
     mode: Mode = Mode.ENFORCE
+    as_is: bool = False
 
     @property
     def passes(self) -> bool:

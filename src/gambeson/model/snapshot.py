@@ -34,7 +34,11 @@ class Snapshot:
 
 
 class SnapshotIndex:
-    """Look-ups over one snapshot. Built once per snapshot; never changed afterwards."""
+    """Look-ups over one snapshot. Built once per snapshot; never changed afterwards.
+
+    ``memo`` keeps what pure functions derive from the snapshot on first use (a compiled policy), so that
+    it is thrown away with the snapshot.
+    """
 
     __slots__ = (
         "account",
@@ -44,6 +48,7 @@ class SnapshotIndex:
         "credential",
         "device",
         "failures",
+        "memo",
         "organisation",
         "organisation_by_domain",
         "policy",
@@ -54,6 +59,7 @@ class SnapshotIndex:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        self.memo: dict[str, object] = {}
         self.organisation = {o.id: o for o in snapshot.organisations}
         self.organisation_by_domain = {d: o for o in snapshot.organisations for d in o.domains}
         self.account = {a.id: a for a in snapshot.accounts}

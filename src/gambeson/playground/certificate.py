@@ -1,4 +1,5 @@
-"""TLS for the playground: a certificate authority of its own, used for nothing but names of this machine.
+"""TLS for the playground, and for trying the doors without a certificate: an authority of its own, constrained
+to the names it was made for.
 
 ``ca.pem`` can be given to a mail program to trust; the authority's key is thrown away once it has signed.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timedelta
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from cryptography import x509
@@ -21,15 +22,18 @@ LIFE = timedelta(days=397)  # what Apple's and other clients accept at most
 RENEW_BEFORE = timedelta(days=30)
 
 
-def ensure(folder: Path, now: datetime) -> tuple[Path, Path, Path]:
-    """The paths of (ca, certificate, key), made where they are missing or about to expire."""
+def ensure(folder: Path, now: datetime, names: tuple[str, ...] = NAMES) -> tuple[Path, Path, Path]:
+    """The paths of (ca, certificate, key) for ``names`` and this machine, made where they are missing, are for
+    other names or about to expire."""
     ca, certificate, key = (folder / name for name in ("ca.pem", "certificate.pem", "key.pem"))
     if all(p.exists() for p in (ca, certificate, key)):
         held = x509.load_pem_x509_certificate(certificate.read_bytes())
-        if held.not_valid_after_utc - RENEW_BEFORE > now:
+        carried = held.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        same = set(names) == set(carried.get_values_for_type(x509.DNSName))
+        if same and held.not_valid_after_utc - RENEW_BEFORE > now:
             return ca, certificate, key
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    made = _make(now)
+    made = _make(now, names)
     for path, content in zip((ca, certificate, key), made, strict=True):
         _write(path, content, 0o600 if path is key else 0o644)
     return ca, certificate, key
@@ -42,11 +46,11 @@ def _write(path: Path, content: bytes, mode: int) -> None:
     new.replace(path)
 
 
-def _make(now: datetime) -> tuple[bytes, bytes, bytes]:
+def _make(now: datetime, hosts: tuple[str, ...]) -> tuple[bytes, bytes, bytes]:
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Gambeson playground, this machine only")])
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAMES[1])])
-    names: list[x509.GeneralName] = [x509.DNSName(name) for name in NAMES]
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Gambeson, self-made, for these names only")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[-1][:64])])
+    names: list[x509.GeneralName] = [x509.DNSName(name) for name in hosts]
     names += [x509.IPAddress(ip_address(a)) for a in ADDRESSES]
 
     def builder(of: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
@@ -72,7 +76,8 @@ def _make(now: datetime) -> tuple[bytes, bytes, bytes]:
         .add_extension(
             # RFC 5280 section 4.2.1.10: even a stolen key of this authority is worth nothing elsewhere
             x509.NameConstraints(
-                permitted_subtrees=[x509.DNSName("localhost"), x509.DNSName("playground.example")],
+                permitted_subtrees=[x509.DNSName(name) for name in hosts]
+                + [x509.IPAddress(ip_network(a)) for a in ADDRESSES],
                 excluded_subtrees=None,
             ),
             critical=True,

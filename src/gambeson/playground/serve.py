@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 import struct
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gambeson.model.access import MAIL_DOORS, DoorKind
 from gambeson.model.server import Endpoint, MailServer, SignIn, UpstreamTls
@@ -19,6 +18,9 @@ from . import imap, pop3, sieve, smtp
 from .access import TokenDoor
 from .mailboxes import Mailboxes
 from .sample import AUDIENCE, PEOPLE, SERVER_NAME, letters
+
+
+Sockets = dict[DoorKind, socket.socket]
 
 
 def socket_name(instance: str, door: DoorKind) -> str:
@@ -45,7 +47,7 @@ def open_mailboxes(root: Path, now: datetime) -> Mailboxes:
     return boxes
 
 
-def listening_sockets(instance: str) -> dict[DoorKind, socket.socket]:
+def listening_sockets(instance: str) -> Sockets:
     """Bind the four abstract sockets. Raises OSError when another playground of this name runs."""
     out = {}
     for door in MAIL_DOORS:
@@ -81,7 +83,7 @@ class _Turnstile:
 
 
 async def serve(
-    sockets: dict[DoorKind, socket.socket], boxes: Mailboxes, public_key: bytes, uids: Collection[int]
+    sockets: Sockets, boxes: Mailboxes, public_key: bytes, uids: Collection[int]
 ) -> list[asyncio.AbstractServer]:
     """Start the servers on bound sockets; connections from users other than ``uids`` are closed."""
     logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd logs every command
@@ -108,8 +110,7 @@ async def serve(
                 transport.close()
                 return
             protocol = make_smtp()
-            assert isinstance(transport, asyncio.Transport)
-            transport.set_protocol(protocol)
+            cast("asyncio.Transport", transport).set_protocol(protocol)  # uvloop's is no subclass
             protocol.connection_made(transport)
 
     loop = asyncio.get_running_loop()
@@ -117,9 +118,9 @@ async def serve(
     return servers
 
 
-def own_uid() -> int:
-    """The user this process runs as."""
-    return os.getuid()
+def preload() -> None:
+    """Import what pymap finds by its plug-in names, while the interpreter can still be read."""
+    sieve.ScriptSet(Path()).compiler  # noqa: B018 - looking is what imports
 
 
 def now() -> datetime:

@@ -26,7 +26,7 @@ from gambeson.model.access import RawLogin
 class Send:
     """Write these bytes to the peer."""
 
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +137,14 @@ class ClientDialogue(Protocol):
 class ToClient:
     """Relay: write these bytes to the client."""
 
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ToServer:
     """Relay: write these bytes to the mail server."""
 
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,3 +15,4 @@ MAX_NAME = 320  # 64 octets local part + @ + 255 octets domain (RFC 5321 section
 MAX_PASSWORD = 4096
 MAX_UPSTREAM_LINE = 65536  # one answer line of a mail server during sign-in
 MAX_UPSTREAM_ANSWERS = 200  # lines a mail server may send before its sign-in must be done
+MAX_TEXT = 400  # characters of a person's sentence, or of a peer's text that we show or pass on

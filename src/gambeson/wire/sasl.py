@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import stringprep
 import unicodedata
 
@@ -70,7 +71,7 @@ class Exchange:
         if len(self._answers) < len(_LOGIN_PROMPTS):
             return _LOGIN_PROMPTS[len(self._answers)]
         name, password = self._answers
-        return RawLogin(Mechanism.LOGIN, prepare_name(_text(name)), prepare_password(_text(password)))
+        return typed(Mechanism.LOGIN, name, password)
 
     def _step_bearer(self, response: bytes | None) -> bytes | RawLogin:
         if self._login is not None:
@@ -101,48 +102,75 @@ def _text(octets: bytes) -> str:
         raise SaslError("the response is not UTF-8") from None
 
 
+def typed(mechanism: Mechanism, name: bytes, password: bytes, authzid: bytes = b"") -> RawLogin:
+    """The login of a name and a password as the client sent them, prepared. Raises SaslError.
+
+    RFC 4616 section 2: a name or a password that is empty after preparation must fail.
+    """
+    username, secret = prepare_name(_text(name)), prepare_password(_text(password))
+    if not username or not secret:
+        raise SaslError("the name and the password must not be empty")
+    return RawLogin(mechanism, username, secret, prepare_name(_text(authzid)))
+
+
 def _plain(message: bytes) -> RawLogin:
     # RFC 4616 section 2: message = [authzid] UTF8NUL authcid UTF8NUL passwd
     parts = message.split(b"\0")
     if len(parts) != 3:
         raise SaslError("PLAIN needs three parts")
-    authzid, authcid, password = (_text(part) for part in parts)
-    return RawLogin(Mechanism.PLAIN, prepare_name(authcid), prepare_password(password), prepare_name(authzid))
+    authzid, authcid, password = parts
+    return typed(Mechanism.PLAIN, authcid, password, authzid)
+
+
+# RFC 7628 section 3.1 with RFC 5801 section 4: "n,a=NAME," where the saslname writes "," and "=" as =2C and =3D.
+# "p=" (channel binding) is not taken: no mechanism of ours has it.
+_GS2_HEADER = re.compile(r"[ny],(?:a=((?:[^\x00,=]|=2C|=3D)+))?,")
+_TOKEN = re.compile(r"[!-~]+")
 
 
 def _bearer(mechanism: Mechanism, message: bytes) -> RawLogin:
-    # RFC 7628 section 3.1: gs2-header kvsep *kvpair kvsep; XOAUTH2: user=... ^A auth=Bearer ... ^A ^A
+    # OAUTHBEARER: gs2-header ^A *(key=value ^A) ^A; XOAUTH2: user=NAME ^A auth=Bearer TOKEN ^A ^A
     text = _text(message)
+    first, separator, rest = text.partition("\x01")
+    if not separator or not rest.endswith("\x01\x01"):
+        raise SaslError("the response ends too early")
     if mechanism is Mechanism.OAUTHBEARER:
-        header, separator, rest = text.partition("\x01")
-        if not separator or not header.startswith(("n,", "y,")):
+        header = _GS2_HEADER.fullmatch(first)
+        if header is None:
             raise SaslError("OAUTHBEARER needs a gs2 header")
-        name = next((f[2:] for f in header.split(",") if f.startswith("a=")), "")
-        name = name.replace("=2C", ",").replace("=3D", "=")
+        name = (header[1] or "").replace("=2C", ",").replace("=3D", "=")
+    elif first.startswith("user="):
+        name = first[5:]
     else:
-        rest = text
-        name = next((f[5:] for f in text.split("\x01") if f.startswith("user=")), "")
-    token = next((f[5:] for f in rest.split("\x01") if f.startswith("auth=")), "")
-    scheme, _, value = token.partition(" ")
-    if scheme.lower() != "bearer" or not value:
+        raise SaslError("XOAUTH2 needs a user")
+    pairs = [pair.partition("=") for pair in rest[:-2].split("\x01")]
+    values = [value for key, _, value in pairs if key == "auth"]
+    if len(values) != 1:
+        raise SaslError("the response needs one token")
+    scheme, _, token = values[0].partition(" ")
+    if scheme.lower() != "bearer" or _TOKEN.fullmatch(token) is None:
         raise SaslError("no bearer token in the response")
-    if len(value) > MAX_SASL:
-        raise SaslError("the token is too long")
-    return RawLogin(mechanism, prepare_name(name), value.strip())
+    return RawLogin(mechanism, prepare_name(name), token)
 
 
 def prepare_name(name: str) -> str:
-    """SASLprep of a user name. Raises SaslError for a forbidden or overlong one."""
-    if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME:
-        raise SaslError("the name is too long")
-    return saslprep(name)
+    """SASLprep of a user name; "" stays "". Raises SaslError for a forbidden or overlong one."""
+    return _prepare(name, MAX_NAME, "the name is too long")
 
 
 def prepare_password(password: str) -> str:
-    """SASLprep of a password. Raises SaslError for a forbidden or overlong one."""
-    if len(password.encode("utf-8", "surrogatepass")) > MAX_PASSWORD:
-        raise SaslError("the password is too long")
-    return saslprep(password)
+    """SASLprep of a password; "" stays "". Raises SaslError for a forbidden or overlong one."""
+    return _prepare(password, MAX_PASSWORD, "the password is too long")
+
+
+def _prepare(text: str, limit: int, too_long: str) -> str:
+    # Before, so that no long text is prepared at all; after, because NFKC can make 18 characters of one.
+    if len(text) > limit or len(text.encode("utf-8", "surrogatepass")) > limit:
+        raise SaslError(too_long)
+    prepared = saslprep(text)
+    if len(prepared) > limit or (prepared is not text and len(prepared.encode("utf-8")) > limit):
+        raise SaslError(too_long)
+    return prepared
 
 
 _PROHIBITED = (

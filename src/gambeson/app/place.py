@@ -1,0 +1,58 @@
+"""Where everything lies in the data directory. One place for paths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The data directory."""
+
+    data: Path
+
+    @property
+    def control(self) -> Path:
+        """The control database (SQLite)."""
+        return self.data / "control.db"
+
+    @property
+    def keeper(self) -> Path:
+        """The keeper's own folder: its sealed keys, and the key file where no other is named."""
+        return self.data / "keeper"
+
+    @property
+    def run(self) -> Path:
+        """Sockets of the command line and ``ready.json``, while it runs."""
+        return self.data / "run"
+
+    @property
+    def tls(self) -> Path:
+        """Certificates that Gambeson made itself."""
+        return self.data / "tls"
+
+    @property
+    def authority(self) -> Path:
+        """The device authority's certificate (PEM), public."""
+        return self.data / "tls" / "device-authority.pem"
+
+    @property
+    def token_key(self) -> Path:
+        """The public key that tokens are verified with (PEM), public."""
+        return self.data / "tls" / "token-key.pem"
+
+    @property
+    def backups(self) -> Path:
+        """Backups that an upgrade takes before it changes anything."""
+        return self.data / "backups"
+
+    @property
+    def playground(self) -> Path:
+        """The playground's mail and its sample passwords."""
+        return self.data / "playground"
+
+    @property
+    def playground_marker(self) -> Path:
+        """There once the sample organisation was made: passwords shown to the person, JSON, 0600."""
+        return self.playground / "sample.json"

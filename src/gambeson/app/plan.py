@@ -1,0 +1,246 @@
+"""The settings as a plan for the supervisor: who listens where, who runs as whom, what each process is told.
+
+Parameters are plain JSON values in a memory file that only the child inherits. Secrets are read by the process that
+needs them, while it still may; one in an environment variable is taken out of the environment here, so that no other
+process inherits it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gambeson.guard.core.throttle import ThrottleLimits
+from gambeson.guard.edge.door_settings import DoorLimits, DoorTimeouts, ListenerSettings
+from gambeson.guard.edge.plan import CertificatePlan, DoorPlan
+from gambeson.model.access import Listener
+from gambeson.model.server import MailServer
+from gambeson.playground import certificate as self_made
+from gambeson.process.family import CONSOLE, DOORS, KEEPER, PLAYGROUND, WORKER
+from gambeson.process.listen import Listen
+from gambeson.process.supervisor import Plan
+from gambeson.settings import Config, SecretRef
+
+from .place import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Playground:
+    """What the first run adds: the embedded server (``embedded``), or only its organisation."""
+
+    instance: str
+    embedded: bool = True
+
+
+@dataclass(slots=True)
+class Planner:
+    """Makes plans from settings. Keeps secrets of the environment between reloads."""
+
+    place: Place
+    config: Config
+    listens: tuple[Listen, ...]
+    playground: Playground | None = None
+    users: Mapping[str, str] = field(default_factory=dict)
+    _environment: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def plan(self) -> Plan:
+        """The plan. Raises OSError where no certificate can be made."""
+        certificates = self._certificates()
+        return Plan(
+            data=self.place.data,
+            argv_for=lambda role: [sys.executable, "-m", "gambeson.app.children", role],
+            listens=self.listens,
+            parameters=lambda role: self._parameters(role, certificates),
+            doors=self.config.doors.processes,
+            users=self.users,
+            extra=(PLAYGROUND,) if self.playground and self.playground.embedded else (),
+        )
+
+    @property
+    def servers(self) -> tuple[MailServer, ...]:
+        """The mail servers behind the doors."""
+        if self.playground and self.playground.embedded:
+            from gambeson.playground.serve import mail_server
+
+            return (mail_server(self.playground.instance),)
+        return self.config.servers
+
+    @property
+    def hostname(self) -> str:
+        """The name in greetings and in a self-made certificate."""
+        if self.config.doors.hostname:
+            return self.config.doors.hostname
+        return "mail.localhost" if self.playground else socket.gethostname() or "localhost"
+
+    def _certificates(self) -> tuple[CertificatePlan, ...]:
+        tls = self.config.tls
+        if tls.certificate:
+            default = CertificatePlan(tls.certificate, tls.key, ask=tls.client_certificates)
+        else:
+            names = self_made.NAMES if self.playground else ("localhost", self.hostname)
+            _, certificate, key = self_made.ensure(self.place.tls, datetime.now(UTC), names)
+            default = CertificatePlan(str(certificate), str(key), ask=tls.client_certificates)
+        more = (CertificatePlan(n.certificate, n.key, n.names, tls.client_certificates) for n in tls.name)
+        return (default, *more)
+
+    def _parameters(self, role: str, certificates: tuple[CertificatePlan, ...]) -> dict[str, Any]:
+        match role:
+            case "doors":
+                return self._door_plan(certificates).plain()
+            case "keeper":
+                return self.keeper_parameters()
+            case "worker":
+                return {
+                    "data": str(self.place.data),
+                    "store": store_url(self.place, self.config),
+                    "store_password": self._secret(self.config.store.password),
+                    "servers": msgspec.to_builtins(self.servers),
+                    "enrolment_url": self.config.organisation.enrolment_url,
+                }
+            case "console":
+                first = certificates[0]
+                return {"certificate": first.certificate, "key": first.key, "warn_age": self._warn_age}
+            case _:
+                assert self.playground is not None
+                return {
+                    "instance": self.playground.instance,
+                    "root": str(self.place.playground / "mail"),
+                    "token_key": str(self.place.token_key),
+                    "uids": [self._door_uid()],
+                }
+
+    @property
+    def _warn_age(self) -> int:
+        return self.config.snapshot.warn_age_s
+
+    def _door_uid(self) -> int:
+        from gambeson.process.privileges import user_ids
+
+        user = self.users.get(DOORS, "")
+        return user_ids(user)[0] if user and os.geteuid() == 0 else os.geteuid()
+
+    def keeper_parameters(self) -> dict[str, Any]:
+        """What the keeper is told."""
+        masters = {name: self._secret(ref) for name, ref in self.config.master_passwords.items()}
+        keeper = self.config.keeper
+        return {
+            "folder": str(self.place.keeper),
+            "key": self._secret(keeper.key),
+            "passphrase": self._secret(keeper.passphrase),
+            "masters": masters,
+            "max_age": self.config.snapshot.max_age_s,
+        }
+
+    def store_password(self) -> str:
+        """The database's password; empty where there is none. Raises SettingsError."""
+        return read_secret(self._secret(self.config.store.password))
+
+    def _secret(self, ref: SecretRef | None) -> dict[str, str] | None:
+        """How the process that needs it finds the secret."""
+        if ref is None:
+            return None
+        if ref.kind != "env":
+            return {"kind": ref.kind, "name": ref.name}
+        if ref.name not in self._environment:
+            self._environment[ref.name] = ref.read().decode("utf-8", "surrogateescape")
+            os.environ.pop(ref.name, None)
+        return {"kind": "value", "name": self._environment[ref.name]}
+
+    def _door_plan(self, certificates: tuple[CertificatePlan, ...]) -> DoorPlan:
+        config = self.config
+        doors, throttle = config.doors, config.throttle
+        listeners = tuple(
+            ListenerSettings(each.name, Listener(each.name.partition("#")[0]), doors.proxy_protocol_from)
+            for each in self.listens
+            if each.role == DOORS
+        )
+        return DoorPlan(
+            hostname=self.hostname,
+            listeners=listeners,
+            certificates=certificates,
+            device_authority=str(self.place.authority) if config.tls.client_certificates else "",
+            default_domain=doors.default_domain,
+            sender_check=str(config.submission.sender_check),
+            snapshot_max_age=config.snapshot.max_age_s,
+            timeouts=DoorTimeouts(
+                login=doors.login_timeout_s, connect=doors.connect_timeout_s, idle=doors.idle_timeout_s
+            ),
+            limits=DoorLimits(
+                sessions=doors.max_sessions,
+                sessions_per_source=doors.max_sessions_per_source,
+                message=config.submission.max_message_bytes,
+                hourly_messages=config.submission.hourly_limit,
+            ),
+            throttle=ThrottleLimits(
+                account_per_day=throttle.unknown_daily_limit,
+                account_source_per_hour=throttle.account_source_limit,
+                source_per_hour=throttle.source_limit,
+                credential_per_hour=throttle.credential_limit,
+                known_source_per_hour=throttle.known_source_limit,
+            ),
+        )
+
+
+def store_url(place: Place, config: Config) -> str:
+    """The store's address: the setting, else SQLite in the data directory."""
+    return config.store.url or f"sqlite:///{place.control}"
+
+
+def configured_listens(config: Config) -> tuple[Listen, ...]:
+    """The listeners of the settings file."""
+    listens = []
+    for listener, addresses in config.listen.doors().items():
+        for number, address in enumerate(addresses):
+            name = listener.value if number == 0 else f"{listener.value}#{number + 1}"
+            listens.append(Listen(name, address.host, address.port))
+    for number, address in enumerate(config.listen.console):
+        name = CONSOLE if number == 0 else f"{CONSOLE}#{number + 1}"
+        listens.append(Listen(name, address.host, address.port, CONSOLE))
+    return tuple(listens)
+
+
+# The order of --ports-from: the port of each is N plus its place. https comes with the web doors.
+PORT_ORDER = ("imap", "imaps", "pop3", "pop3s", "submission", "submissions", "sieve", "https", CONSOLE)
+
+
+def loopback_listens(first_port: int) -> tuple[Listen, ...]:
+    """Every door on 127.0.0.1, from ``first_port`` on (0: any free ports)."""
+    return tuple(
+        Listen(
+            name, "127.0.0.1", first_port + place if first_port else 0, CONSOLE if name == CONSOLE else DOORS
+        )
+        for place, name in enumerate(PORT_ORDER)
+        if name != "https"
+    )
+
+
+def configured_users(config: Config) -> dict[str, str]:
+    """Whom each process becomes when started as root."""
+    users = config.users
+    return {DOORS: users.doors, KEEPER: users.keeper, WORKER: users.worker, CONSOLE: users.console}
+
+
+# Without a settings file no user was made for us. A number needs none: nobody else has these, and they own nothing.
+PLAYGROUND_USERS = {DOORS: "64110", KEEPER: "64111", WORKER: "64112", CONSOLE: "64113", PLAYGROUND: "64112"}
+
+
+def read_secret(plain: Mapping[str, str] | None) -> str:
+    """The secret behind what :class:`Planner` passed on; empty for none. Raises SettingsError."""
+    if plain is None:
+        return ""
+    if plain["kind"] == "value":
+        return plain["name"]
+    return SecretRef(plain["kind"], plain["name"]).read().decode("utf-8", "surrogateescape")
+
+
+def path_of(plain: Mapping[str, str] | None) -> Path | None:
+    """The path of a secret that lies in a file; None for any other."""
+    return Path(plain["name"]) if plain is not None and plain["kind"] == "file" else None

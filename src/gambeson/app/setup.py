@@ -1,0 +1,141 @@
+"""Before anything runs: the data directory, the keeper's keys and their public halves, the store and its upgrade, and
+on the first run without settings the sample organisation.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gambeson.model.access import DoorKind
+from gambeson.model.asset import DeviceKind, DeviceState
+from gambeson.playground import sample
+from gambeson.process.privileges import user_ids
+from gambeson.process.run_directory import RunError
+from gambeson.process.sealing import SealingError
+from gambeson.settings import SettingsError
+from gambeson.store.backup import backup
+from gambeson.store.control import Store
+from gambeson.store.engine import open_databases
+from gambeson.store.errors import SchemaOlder, StoreError
+from gambeson.store.urls import locate
+
+from .keeper_child import open_keeper_keys
+from .place import Place
+
+BY = "gambeson up"
+
+
+def prepare_data(place: Place, owner: str) -> None:
+    """Make the data directory (0700, the worker's where we are root). Raises RunError."""
+    try:
+        place.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (place.tls, place.backups):
+            folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"the data directory {place.data} cannot be used: {error.strerror}; name another with --data"
+        ) from None
+    if owner and os.geteuid() == 0:
+        os.chown(place.data, *user_ids(owner))
+
+
+def hand_over(place: Place, users: Mapping[str, str]) -> None:
+    """As root: give each file to the process that works with it. Keys and certificates stay root's: they are opened
+    before rights are given up."""
+    if os.geteuid() != 0 or not users:
+        return
+    worker = user_ids(users["worker"])
+    for path in (*place.data.glob("control.db*"), *place.data.glob("events.db*")):
+        os.chown(path, *worker)
+    if place.playground.is_dir():
+        os.chown(place.playground, *worker)
+
+
+def public_keys(place: Place, parameters: Mapping[str, Any]) -> None:
+    """Open the keeper's keys (made at the first start) and write their public halves where doors and mail servers
+    find them. Done in a process of its own, so that the supervisor never holds a key. Raises RunError."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        sentence = ""
+        try:
+            keys = open_keeper_keys(parameters, time.time())
+            _write_public(place.token_key, keys.token_pem)
+            _write_public(place.authority, keys.authority.pem)
+        except (SealingError, SettingsError, OSError) as error:
+            sentence = str(error)
+        except BaseException as error:
+            sentence = f"{type(error).__name__}: {error}"
+        os.write(writer, sentence.encode()[:4000])
+        os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as pipe:
+        sentence = pipe.read().decode()
+    os.waitpid(pid, 0)
+    if sentence:
+        raise RunError(f"the keeper's keys cannot be opened: {sentence}")
+
+
+def _write_public(path: Path, text: str) -> None:
+    if path.is_file() and path.read_text() == text:
+        return
+    new = path.with_suffix(".new")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644), "w") as file:
+        file.write(text)
+    new.replace(path)
+
+
+def open_store(place: Place, url: str) -> tuple[Store, Path | None]:
+    """The store, upgraded where its schema is older: a backup is taken first, and its path returned.
+    Raises RunError."""
+    try:
+        try:
+            exists = not url.startswith("sqlite") or place.control.exists()
+            return Store.open(url, migrate=not exists), None
+        except SchemaOlder:
+            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+            target = place.backups / f"before-upgrade-{stamp}.zip"
+            with Store(*open_databases(locate(url), create=False, timeout=5.0)) as old:
+                backup(old, target, at=time.time())
+            return Store.open(url), target
+    except StoreError as error:
+        raise RunError(f"the store cannot be opened: {error}", 3) from None
+
+
+def sample_organisation(place: Place, store: Store) -> dict[str, str]:
+    """The playground's people, made once: address to password. The passwords open nothing at the mail doors; they
+    are there to see the refusal with, and for the portal."""
+    marker = place.playground_marker
+    if marker.is_file():
+        made: dict[str, str] = json.loads(marker.read_text())
+        return made
+    place.playground.mkdir(mode=0o700, exist_ok=True)
+    now = time.time()
+    organisation = store.create_organisation(sample.ORGANISATION, domains=[sample.DOMAIN], by=BY, at=now)
+    passwords = {}
+    for person in sample.PEOPLE:
+        account = organisation.accounts.create(person.address, aliases=person.aliases, by=BY, at=now)
+        passwords[person.address] = secrets.token_urlsafe(9)
+        if person is sample.PEOPLE[1]:
+            organisation.devices.create(
+                account.id,
+                "Bruno's new tablet",
+                doors=[DoorKind.IMAP, DoorKind.SUBMISSION],
+                kind=DeviceKind.PERSONAL,
+                state=DeviceState.QUARANTINED,
+                by=BY,
+                at=now,
+            )
+    new = marker.with_suffix(".new")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
+        json.dump(passwords, file)
+    new.replace(marker)
+    return passwords

@@ -1,0 +1,256 @@
+"""``gambeson up``: from settings (or from none) to doors that stand, in one process that then only supervises."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gambeson import __version__
+from gambeson.model import device_secret
+from gambeson.model.access import MAIL_DOORS, Listener
+from gambeson.model.asset import CredentialKind
+from gambeson.playground import sample
+from gambeson.process.family import CONSOLE, WORKER
+from gambeson.process.keeper_client import AdminKeeper
+from gambeson.process.listen import bind
+from gambeson.process.run_directory import RunDirectory, RunError
+from gambeson.process.supervisor import Plan, Supervisor
+from gambeson.process.worker_client import AdminWorker
+from gambeson.settings import Config, SettingsError
+from gambeson.store.control import Store
+from gambeson.store.restore import restore
+
+from . import setup
+from .place import Place
+from .plan import (
+    PLAYGROUND_USERS,
+    Planner,
+    Playground,
+    configured_listens,
+    configured_users,
+    loopback_listens,
+)
+from .plan import store_url as url_of
+from .worker_child import with_password
+
+FIRST_PORTS = (11143, 12143, 13143, 14143)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line asks for. ``config`` None: no settings file, so the playground. ``read`` reads the
+    settings again (for a reload). ``servers_given``: mail servers came on the command line."""
+
+    data: Path
+    config: Config | None
+    read: Callable[[], Config | None]
+    ports_from: int = 0
+    with_servers: Config | None = None
+    own_first_ports: bool = True
+
+
+def run(wish: Wish, told: Callable[[str], None]) -> int:
+    """Start and supervise until told to stop; the exit status. ``told`` gets what a person should read.
+    Raises RunError, SettingsError."""
+    place = Place(wish.data.absolute())
+    planner = _planner(place, wish)
+    setup.prepare_data(place, planner.users.get(WORKER, ""))
+    setup.public_keys(place, planner.keeper_parameters())
+    url = with_password(url_of(place, planner.config), planner.store_password())
+    store, backup = setup.open_store(place, url)
+    passwords: dict[str, str] = {}
+    with store:
+        if planner.playground is not None:
+            passwords = setup.sample_organisation(place, store)
+    setup.hand_over(place, planner.users)
+    if backup is not None:
+        told(f"The store was upgraded; the backup from before is {backup}.")
+    stands = _Stands(place, planner, passwords, url, told)
+    supervisor = Supervisor(planner.plan(), on_ready=stands.ready, reload=lambda: _reload(planner, wish))
+    code = supervisor.run()
+    if code and not stands.stood and backup is not None and url.startswith("sqlite"):
+        restore(backup, place.data, force=True, keep=("keeper", "tls", "playground", "backups"))
+        told(f"It did not start after the upgrade; the store from before was restored from {backup}.")
+    return code
+
+
+def _planner(place: Place, wish: Wish) -> Planner:
+    if wish.config is not None:
+        listens = loopback_listens(wish.ports_from) if wish.ports_from else configured_listens(wish.config)
+        users = configured_users(wish.config) if os.geteuid() == 0 else {}
+        if not wish.config.servers:
+            raise RunError(
+                "the settings name no [[server]] to stand before; add one, or run without settings"
+            )
+        return Planner(place, wish.config, listens, users=users)
+    config = wish.with_servers or Config()
+    playground = Playground(_instance(place), embedded=wish.with_servers is None)
+    listens = loopback_listens(wish.ports_from or _free_ports())
+    users = PLAYGROUND_USERS if os.geteuid() == 0 else {}
+    return Planner(place, config, listens, playground, users)
+
+
+def _instance(place: Place) -> str:
+    """A name for the playground's sockets that is this data directory's own, and no other's."""
+    path = place.data / "instance"
+    if not path.is_file():
+        place.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_text(secrets.token_hex(8))
+    return path.read_text()
+
+
+def _free_ports() -> int:
+    """The first of the usual port ranges that is wholly free; 0 (any ports) where none is."""
+    for first in FIRST_PORTS:
+        bound: list[socket.socket] = []
+        try:
+            bound.extend(bind(listen) for listen in loopback_listens(first))
+        except RunError:
+            continue
+        else:
+            return first
+        finally:
+            for sock in bound:
+                sock.close()
+    return 0
+
+
+def _reload(planner: Planner, wish: Wish) -> Plan:
+    """The plan after the settings were read again. Raises ValueError with a sentence."""
+    try:
+        config = wish.read()
+    except SettingsError as error:
+        raise ValueError(str(error)) from None
+    if config is not None and wish.config is not None:
+        planner.config = config
+        if not wish.ports_from:
+            planner.listens = configured_listens(config)
+    try:
+        return planner.plan()
+    except OSError as error:
+        raise ValueError(f"no certificate could be made: {error.strerror}") from None
+
+
+class _Stands:
+    """Called once everything answers: writes ``ready.json`` and tells the person."""
+
+    def __init__(
+        self,
+        place: Place,
+        planner: Planner,
+        passwords: Mapping[str, str],
+        url: str,
+        told: Callable[[str], None],
+    ) -> None:
+        self.stood = False
+        self._place, self._planner, self._passwords, self._url, self._told = (
+            place,
+            planner,
+            passwords,
+            url,
+            told,
+        )
+
+    def ready(self, addresses: Mapping[str, tuple[str, int]], run: RunDirectory) -> None:
+        """Everything answers."""
+        self.stood = True
+        devices = self._sample_device() if self._planner.playground is not None else []
+        document = self._document(addresses, devices)
+        run.write_ready(document)
+        self._tell(addresses, devices)
+
+    def _document(
+        self, addresses: Mapping[str, tuple[str, int]], devices: list[dict[str, object]]
+    ) -> dict[str, object]:
+        doors = {
+            each.value: _shown(addresses[each.value]) if each.value in addresses else None
+            for each in Listener
+        }
+        console = f"https://localhost:{addresses[CONSOLE][1]}" if CONSOLE in addresses else None
+        playground = None
+        if self._planner.playground is not None:
+            accounts = [{"address": a, "password": p} for a, p in self._passwords.items()]
+            playground = {"domain": sample.DOMAIN, "accounts": accounts, "devices": devices}
+        return {
+            "version": __version__,
+            "console": console,
+            "admin_link": None,
+            "doors": doors,
+            "https_host": None,
+            "portal": None,
+            "ca": str(self._place.tls / "ca.pem") if not self._planner.config.tls.certificate else None,
+            "pid": os.getpid(),
+            "playground": playground,
+        }
+
+    def _sample_device(self) -> list[dict[str, object]]:
+        """Alma's registered computer, made once; its secret is shown because this is a playground."""
+        path = self._place.playground / "device.txt"
+        person = sample.PEOPLE[0]
+        doors = [door.value for door in MAIL_DOORS]
+        if not path.is_file():
+            secret = device_secret.make(secrets.token_bytes(device_secret.ENTROPY_BYTES))
+            verifier = AdminKeeper(self._place.run / "keeper.sock").secret_verifier(secret.text)
+            now = time.time()
+            with Store.open(self._url, migrate=False) as store:
+                organisation = store.organisation(sample.ORGANISATION)
+                account = organisation.accounts.find(person.address)
+                device = organisation.devices.create(
+                    account.id, "Alma's computer", doors=MAIL_DOORS, by=setup.BY, at=now
+                )
+                organisation.credentials.add(
+                    device.id,
+                    CredentialKind.DEVICE_SECRET,
+                    secret.public_id,
+                    verifier=verifier,
+                    by=setup.BY,
+                    at=now,
+                )
+            with open(
+                os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w"
+            ) as file:
+                file.write(secret.text)
+            AdminWorker(self._place.run / "worker.sock").publish(5.0)
+        return [
+            {"address": person.address, "name": "Alma's computer", "doors": doors, "secret": path.read_text()}
+        ]
+
+    def _tell(self, addresses: Mapping[str, tuple[str, int]], devices: list[dict[str, object]]) -> None:
+        lines = ["The doors stand:"]
+        lines += [f"  {name:<12} {_shown(address)}" for name, address in addresses.items() if name != CONSOLE]
+        if CONSOLE in addresses:
+            lines.append(f"  health page  https://localhost:{addresses[CONSOLE][1]}")
+        if self._planner.playground is not None:
+            lines += self._playground_lines(devices)
+        lines.append(f"Written to {self._place.run / 'ready.json'}. Stop with Ctrl-C.")
+        self._told("\n".join(lines))
+
+    def _playground_lines(self, devices: list[dict[str, object]]) -> list[str]:
+        lines = ["", "This is the playground, for trying things out on this machine only. Its people:"]
+        lines += [f"  {address:<30} password {password}" for address, password in self._passwords.items()]
+        for device in devices:
+            lines.append(f"  {device['address']:<30} device   {device['secret']}  ({device['name']})")
+        lines += [
+            "A mail program with the password is refused; with the device secret it reads and sends mail.",
+            "A device of your own: ./gambeson device enrol bruno@playground.example --name Phone "
+            "--doors imap,submission",
+            f"Trust this certificate authority in the mail program: {self._place.tls / 'ca.pem'}",
+            "",
+        ]
+        return lines
+
+
+def _shown(address: tuple[str, int]) -> str:
+    host, port = address[0], address[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def to_stderr(text: str) -> None:
+    """What a person should read, apart from the answer on standard output."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,75 @@
+"""The worker process: the only one of the four that opens the store."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from gambeson.model.server import MailServer
+from gambeson.process.child import Birth
+from gambeson.process.snapshots import encode
+from gambeson.process.worker import Worker
+from gambeson.settings import SettingsError
+from gambeson.store.control import Store
+from gambeson.store.errors import StoreError
+
+from .plan import read_secret
+from .worker_store import WorkerStore
+
+KEEP_EVENTS_DAYS = 400
+
+
+def run_worker(birth: Birth) -> int:
+    """Until told to stop."""
+    parameters = birth.parameters
+    try:
+        password = read_secret(parameters["store_password"])
+    except SettingsError as error:
+        return birth.fail(f"worker: {error}")
+    url = with_password(parameters["store"], password)
+    servers = msgspec.convert(parameters["servers"], tuple[MailServer, ...])
+
+    def opened(store: Store) -> WorkerStore:
+        return WorkerStore(store, servers, parameters["enrolment_url"])
+
+    try:
+        # Once before the drop, so that everything is imported while the interpreter can still be read.
+        with Store.open(url, migrate=False) as store:
+            encode(opened(store).build(1, time.time()))
+        birth.drop()
+        store = Store.open(url, migrate=False)
+    except StoreError as error:
+        return birth.fail(f"worker: {error}", 3)
+    with store:
+        uvloop.run(_serve(birth, opened(store), store))
+    return 0
+
+
+def with_password(url: str, password: str) -> str:
+    """A PostgreSQL address with the password that the settings keep apart."""
+    if not password or not url.startswith("postgresql"):
+        return url
+    import sqlalchemy as sa
+
+    return sa.make_url(url).set(password=password).render_as_string(hide_password=False)
+
+
+async def _serve(birth: Birth, store: WorkerStore, opened: Store) -> None:
+    async with birth.attend() as life:
+        worker = Worker(store, Path(birth.parameters["data"]))
+        life.on_peer, life.on_peer_gone = worker.add_peer, worker.remove_peer
+        peers = list(birth.peers.values())
+        await worker.start(peers, birth.listeners.get("command"), birth.certificate.owner)
+        life.ready()
+        await worker.run(life, [_pruning(opened)])
+
+
+async def _pruning(store: Store) -> None:
+    """Events do not grow for ever."""
+    while True:
+        await asyncio.sleep(3600)
+        await asyncio.to_thread(store.events.prune, time.time() - KEEP_EVENTS_DAYS * 86400)

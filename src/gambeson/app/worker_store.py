@@ -1,0 +1,58 @@
+"""The store as the worker needs it: snapshots out, events and their cursor in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from gambeson.model.event import Event
+from gambeson.model.server import MailServer
+from gambeson.model.snapshot import Snapshot
+from gambeson.process.ingestion import Cursor
+from gambeson.store.control import Store
+from gambeson.store.events import Cursor as StoredCursor
+from gambeson.store.events import Failure
+
+from .publishing import build_snapshot
+
+# What counts towards the 100 guesses a day: attempts that proved nothing and were not let in.
+_GUESSES = ("door.login.refused",)
+
+
+class WorkerStore:
+    """See :class:`gambeson.process.worker.WorkerStore`. Runs on the worker's one store thread."""
+
+    def __init__(self, store: Store, servers: Sequence[MailServer], enrolment_url: str = "") -> None:
+        self._store, self._servers, self._enrolment_url = store, servers, enrolment_url
+        self._places = dict(self._store.events.cursors())
+        self._account_of: Mapping[str, str] = {}
+        self.troubles: tuple[str, ...] = ()
+
+    def build(self, number: int, now: float) -> Snapshot:
+        """The present state as a snapshot of that number."""
+        parts = self._store.load_snapshot_parts(now)
+        snapshot, self.troubles = build_snapshot(parts, self._servers, number, now, self._enrolment_url)
+        self._account_of = {n: a.id for a in parts.accounts for n in (a.address, *a.aliases)}
+        return snapshot
+
+    def ingest(self, events: Sequence[Event], cursor: Cursor) -> None:
+        """Store events, the failed guesses among them, and the cursor, in one transaction."""
+        before = self._places.get(cursor.segment, 0)
+        place = StoredCursor(cursor.segment, before, cursor.offset)
+        self._store.events.append(events, place, failures=tuple(self._failures(events)))
+        self._places[cursor.segment] = cursor.offset
+
+    def _failures(self, events: Sequence[Event]) -> Iterator[Failure]:
+        for event in events:
+            claimed = str(event.data.get("claimed", ""))
+            if event.kind in _GUESSES and not event.account and claimed:
+                subject = self._account_of.get(claimed, claimed)
+                yield Failure(event.id, event.organisation, subject, event.at)
+
+    def cursors(self) -> Mapping[str, int]:
+        """Every stored cursor."""
+        return self._store.events.cursors()
+
+    def forget(self, segment: str) -> None:
+        """A segment is gone for good."""
+        self._store.events.forget_spool(segment)
+        self._places.pop(segment, None)

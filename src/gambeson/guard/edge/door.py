@@ -1,0 +1,339 @@
+"""The mail doors of one process: listeners, sessions, and what they share.
+
+:class:`Door` is what sessions see (settings, snapshot, keeper, throttle, counters); :class:`DoorServer` is what
+the process around it calls: start, a new snapshot, list, kill, drain, stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Coroutine, Mapping
+from dataclasses import replace
+from typing import Any
+
+from gambeson.guard.core.throttle import Throttle
+from gambeson.model.access import AccessRequest, DoorKind, RawLogin
+from gambeson.model.server import MailServer
+from gambeson.model.snapshot import SnapshotIndex
+from gambeson.wire.dialogue import AskQuota, MessageDone, Ready
+from gambeson.wire.smtp_relay import SenderPolicy, SmtpRelay
+
+from .door_settings import DoorSettings
+from .events import Recorder
+from .listener import Admission, DoorListener
+from .login import log_in
+from .ports import Keeper, Spool
+from .quota import HourlyQuota
+from .registry import Registry, Session, SessionView, proof_of
+from .relay_session import RelaySession
+from .routes import Health
+from .session import ClientSession
+from .splice import Splice
+from .tls import DoorTls
+from .upstream import Patience, Unreachable, UpstreamSide, UpstreamTrust
+from .wheel import Wheel
+
+_JUDGE_EVERY = 30.0  # seconds; credentials, exceptions and modes also end by time alone
+_REVOKED = "Access from this device has changed; please sign in again."
+_STOPPING = "The mail door is closing; please connect again in a moment."
+
+
+class Door:
+    """State shared by all sessions of this process. Only the event loop's thread touches it."""
+
+    def __init__(
+        self, settings: DoorSettings, *, keeper: Keeper, spool: Spool, device_key: bytes, name: str = "doors"
+    ) -> None:
+        timeouts = settings.timeouts
+        self.settings = settings
+        self.keeper = keeper
+        self.device_key = device_key
+        self.index: SnapshotIndex | None = None
+        self.stopping = False
+        self.wheel = Wheel(asyncio.get_running_loop())
+        self.recorder = Recorder(spool, name, time.time())
+        self.throttle = Throttle(settings.throttle, settings.throttle_key)
+        self.quota = HourlyQuota()
+        self.admission = Admission(self)
+        self.registry = Registry(self.wheel)
+        self.health = Health(settings.server_down_for, timeouts.connect + timeouts.sign_in)
+        self.trust = UpstreamTrust(settings.upstream_roots, settings.upstream_authorities)
+        self.patience = Patience(timeouts.connect, timeouts.sign_in, timeouts.shutdown)
+        self._index_age = 0.0  # how old the snapshot was when it came
+        self._index_at = 0.0  # the loop's time then
+
+    def use(self, index: SnapshotIndex) -> None:
+        """Judge by this snapshot from now on."""
+        now = time.time()
+        self.index = index
+        self._index_age = max(0.0, now - index.snapshot.made_at)
+        self._index_at = asyncio.get_running_loop().time()
+
+    def use_tls(self, tls: DoorTls) -> None:
+        """Offer these certificates from now on."""
+        self.settings = replace(self.settings, tls=tls)
+
+    def snapshot_age(self) -> float:
+        """Seconds, by a clock that nobody sets."""
+        return self._index_age + asyncio.get_running_loop().time() - self._index_at
+
+    def sign_in(self, session: ClientSession, login: RawLogin) -> Coroutine[Any, Any, None]:
+        """The work of one login."""
+        return log_in(self, session, login)
+
+    def cut_later(self, transport: asyncio.Transport) -> None:
+        """A connection that was told goodbye ends soon, whether or not its peer takes part."""
+        asyncio.get_running_loop().call_later(self.settings.timeouts.farewell, transport.abort)
+
+    def open(
+        self,
+        client: ClientSession,
+        request: AccessRequest,
+        index: SnapshotIndex,
+        server: MailServer,
+        side: UpstreamSide,
+        ready: Ready,
+    ) -> bool:
+        """Both sides are signed in: join them. False when one has left meanwhile."""
+        upstream = side.transport
+        handed = client.hand_over(ready) if upstream is not None and not upstream.is_closing() else None
+        if handed is None or upstream is None:
+            if upstream is not None:
+                upstream.abort()
+            client.drop("a side left during sign-in")
+            return False
+        transport, to_client, to_server = handed
+        to_client += side.take()
+        timeouts, limits = self.settings.timeouts, self.settings.limits
+        relayed = request.door is DoorKind.SUBMISSION
+        session = Session(
+            client.id,
+            client.listener.name,
+            proof_of(request, index),
+            server.name,
+            time.time(),
+            self.wheel.now,
+            timeouts.idle_relay if relayed else timeouts.idle,
+        )
+        source_prefix = client.source_prefix
+        session.on_closed = lambda ended: self._closed(ended, source_prefix)
+        self.registry.add(session)
+        if relayed:
+            RelaySession(
+                session,
+                self._relay(request, index, ready),
+                transport,
+                upstream,
+                ask=self._ask_quota,
+                done=self._message_done,
+                wheel=self.wheel,
+                write_high=limits.write_high,
+                farewell_after=timeouts.farewell,
+            ).begin(to_server, to_client)
+        else:
+            Splice(session, transport, upstream, self.wheel, limits.write_high, timeouts.farewell).begin(
+                to_server, to_client
+            )
+        return True
+
+    def _closed(self, session: Session, source_prefix: str) -> None:
+        self.registry.discard(session)
+        self.admission.session_ended(source_prefix)
+        self.recorder.record(
+            "door.session.closed",
+            identity=session.identity,
+            door=session.door,
+            source=session.proof.request.source,
+            id=session.id,
+            server=session.server,
+            reason=session.reason,
+            seconds=round(max(0.0, time.time() - session.since), 1),
+            from_client=session.up,
+            to_client=session.down,
+        )
+
+    # -- submission
+
+    def _relay(self, request: AccessRequest, index: SnapshotIndex, ready: Ready) -> SmtpRelay:
+        identity, limits = request.identity, self.settings.limits
+        account, device = index.account.get(identity.account), index.device.get(identity.device)
+        if account is None:
+            account = index.account_by_address.get(identity.claimed)
+        addresses = (account.address, *account.aliases) if account is not None else (identity.claimed,)
+        if device is not None and device.senders:
+            addresses = device.senders
+        return SmtpRelay(
+            hostname=self.settings.hostname,
+            server_extensions=ready.capabilities,
+            senders=SenderPolicy(frozenset(addresses), self.settings.sender_check),
+            max_message_bytes=limits.message,
+            max_recipients=limits.recipients,
+        )
+
+    def _ask_quota(self, session: Session, ask: AskQuota) -> str:
+        """An account is counted by recipients, for that is what hurts; a machine's device by messages."""
+        identity, index = session.identity, self.index
+        device = index.device.get(identity.device) if index is not None else None
+        account = f"account:{identity.account or identity.claimed}"
+        wanted = {account: (ask.recipients, self.settings.limits.hourly_messages)}
+        if device is not None and device.hourly_limit:
+            wanted[f"device:{device.id}"] = (1, device.hourly_limit)
+        full = self.quota.take(wanted, time.time())
+        if not full:
+            return ""
+        self.recorder.record(
+            "door.message.refused",
+            identity=identity,
+            door=session.door,
+            source=session.proof.request.source,
+            id=session.id,
+            reason="hourly limit",
+            limit=wanted[full][1],
+            by="account" if full == account else "device",
+        )
+        if full == account:
+            return f"This account may write to {wanted[full][1]} recipients an hour; please try again later"
+        return f"This device may send {wanted[full][1]} messages an hour; please try again later"
+
+    def _message_done(self, session: Session, done: MessageDone) -> None:
+        self.recorder.record(
+            "door.message.sent" if done.accepted else "door.message.failed",
+            identity=session.identity,
+            door=session.door,
+            source=session.proof.request.source,
+            id=session.id,
+            sender=done.sender,
+            recipients=list(done.recipients[:100]),
+            recipient_count=len(done.recipients),
+            size=done.size,
+            reply=done.reply[:300],
+        )
+
+
+class DoorServer:
+    """The doors as the process around them sees them. Make it inside the running loop."""
+
+    def __init__(
+        self, settings: DoorSettings, *, keeper: Keeper, spool: Spool, device_key: bytes, name: str = "doors"
+    ) -> None:
+        self.door = Door(settings, keeper=keeper, spool=spool, device_key=device_key, name=name)
+        self.listeners: list[DoorListener] = []
+        self._judging: asyncio.TimerHandle | None = None
+        self._rounds: set[asyncio.Task[int]] = set()
+
+    def start(self, sockets: Mapping[str, socket.socket]) -> None:
+        """Begin to accept at every listener of the settings; ``sockets`` are bound, by listener name, and become
+        ours. Raises KeyError for one that is missing."""
+        listeners = [DoorListener(self.door, s, sockets[s.name]) for s in self.door.settings.listeners]
+        for listener in listeners:
+            listener.start()
+        self.listeners += listeners
+        self._judge_later()
+
+    async def apply_snapshot(self, index: SnapshotIndex) -> int:
+        """Judge by ``index`` from now on and close what it no longer admits. Returns how many were closed; when it
+        returns the snapshot may be acknowledged."""
+        door = self.door
+        door.use(index)
+        door.throttle.on_snapshot(index, time.time())
+        for servers in index.servers.values():
+            for endpoint in (e for s in servers for e in s.endpoints):
+                try:
+                    door.trust.prepare(endpoint)
+                except Unreachable as error:
+                    door.recorder.record("door.server.unusable", why=str(error)[:300])
+        return await self._judge(index)
+
+    def freshen(self, index: SnapshotIndex) -> None:
+        """The same snapshot, known to be true until later."""
+        self.door.use(index)
+
+    def set_tls(self, tls: DoorTls) -> None:
+        """Offer these certificates to whoever connects from now on."""
+        self.door.use_tls(tls)
+
+    def sessions(self, organisation: str = "") -> list[SessionView]:
+        """The signed-in sessions (of one organisation)."""
+        index = self.door.index
+        accounts = index.account if index is not None else {}
+
+        def address(account: str) -> str:
+            return accounts[account].address if account in accounts else ""
+
+        views = self.door.registry.views(address)
+        return [v for v in views if organisation in ("", v.organisation)]
+
+    def kill(self, *, session: str = "", device: str = "", account: str = "", organisation: str = "") -> int:
+        """Close every session that fits all that is given; nothing given fits none. Returns how many."""
+        if not (session or device or account or organisation):
+            return 0
+        ended = 0
+        for one in self.door.registry:
+            who = one.identity
+            if (
+                not one.ending
+                and session in ("", one.id)
+                and device in ("", who.device)
+                and account in ("", who.account)
+                and organisation in ("", who.organisation)
+            ):
+                one.close("closed by an administrator", "This session was closed by an administrator.")
+                ended += 1
+        return ended
+
+    async def drain(self, seconds: float) -> None:
+        """Accept nobody new and wait for the last session, at most ``seconds``; then stop."""
+        self._stop_accepting()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.door.admission.empty.wait()
+        await self.stop(10.0)
+
+    async def stop(self, seconds: float = 10.0) -> None:
+        """Accept nobody new, say goodbye to everyone, and be gone within ``seconds``."""
+        self._stop_accepting()
+        door = self.door
+        for count, session in enumerate(door.registry, 1):
+            session.close("door stops", _STOPPING)
+            if count % 100 == 0:
+                await asyncio.sleep(0)
+        for waiting in door.admission.all():
+            waiting.shut_down(_STOPPING)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.1, seconds - 1.0)):
+                await door.admission.empty.wait()
+        for session in door.registry:
+            if session.link is not None:
+                session.link.cut()
+        for waiting in door.admission.all():
+            waiting.drop("door stops")
+        await asyncio.sleep(0)
+        if self._judging is not None:
+            self._judging.cancel()
+        door.wheel.stop()
+
+    def _stop_accepting(self) -> None:
+        self.door.stopping = True
+        for listener in self.listeners:
+            listener.stop()
+
+    async def _judge(self, index: SnapshotIndex) -> int:
+        return await self.door.registry.judge_again(index, time.time(), _REVOKED)
+
+    def _judge_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self.door.index is not None:
+            task = loop.create_task(self._judge(self.door.index))
+            self._rounds.add(task)
+            task.add_done_callback(self._rounds.discard)
+        for listener in self.listeners:
+            if listener.turned_away:
+                # One event a round, not one a connection: a flood must not fill the disk.
+                self.door.recorder.record(
+                    "door.connections.refused", listener=listener.name, counts=dict(listener.turned_away)
+                )
+                listener.turned_away.clear()
+        self._judging = loop.call_later(_JUDGE_EVERY, self._judge_later)

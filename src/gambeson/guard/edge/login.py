@@ -1,0 +1,315 @@
+"""One login: judge it, sign in at a mail server, hand the session over.
+
+Every refusal takes the same time from the attempt on, whatever its cause, and a password is looked at by
+nobody here: where policy lets a bare password pass (observe and warn), it goes to the mail server as it is.
+A mail server that refuses what the keeper gave us is our trouble, not the person's: they are told to
+come later, and the record says what happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from gambeson.guard.core.decide import decide
+from gambeson.guard.core.identify import identify, presented
+from gambeson.guard.core.refusal import refusal
+from gambeson.model import device_secret
+from gambeson.model.access import AccessRequest, Identity, Mechanism, Mode, RawLogin, Rung
+from gambeson.model.asset import Account
+from gambeson.model.decision import Decision, Opinion
+from gambeson.model.server import MailServer, SignIn
+from gambeson.model.snapshot import SnapshotIndex
+from gambeson.process.keeper_client import KeeperGone, KeeperRefused
+from gambeson.process.messages import CredentialAsk
+from gambeson.wire.dialogue import Origin, Ready, Refusal, UpstreamCredential
+from gambeson.wire.proxyproto import build_v2
+
+from .dialogues import client_dialogue
+from .routes import in_order, targets
+from .upstream import SignInFailed, Unreachable, UpstreamSide, sign_in
+
+if TYPE_CHECKING:
+    from .door import Door
+    from .session import ClientSession
+
+_LATER = Refusal("The mail server can't be reached now; please try again in a few minutes.", temporary=True)
+_WRONG_PASSWORD = Refusal("The name or the password is wrong.")
+_PASSWORD_MECHANISMS = (Mechanism.PLAIN, Mechanism.LOGIN, Mechanism.USER_PASS, Mechanism.IMAP_LOGIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What came of looking at a login: everything later steps need, and the snapshot it was made with."""
+
+    raw: RawLogin
+    request: AccessRequest
+    decision: Decision
+    index: SnapshotIndex
+    account: Account | None  # proven, or merely claimed where only observed: it routes, it proves nothing
+    shown: str  # public id of the credential that was shown, good or not: the throttle counts by it
+
+    @property
+    def identity(self) -> Identity:
+        """Who it is, as far as proven."""
+        return self.request.identity
+
+    @property
+    def proven(self) -> bool:
+        """A credential of ours proved it. Otherwise the mail server is to check the client's own password."""
+        return bool(self.identity.account) and not self.decision.as_is
+
+
+class _Temporary(Exception):  # noqa: N818 - an outcome
+    """Not now, and through no fault of the person. ``why`` is for the record."""
+
+    def __init__(self, why: str, **data: object) -> None:
+        super().__init__(why)
+        self.why = why
+        self.data = data
+
+
+class _Wrong(Exception):  # noqa: N818 - an outcome
+    """The mail server called a password wrong that went to it as it was."""
+
+
+def judge(
+    door: Door, session: ClientSession, raw: RawLogin, throttled: str | None = None
+) -> Judgement | None:
+    """Identify and decide. None where nobody can be judged: no key or no snapshot yet. ``throttled`` is what the
+    throttle said of this attempt before, None where it is to be asked (which counts the attempt)."""
+    index, key = door.index, door.device_key
+    if index is None or not key:
+        return None
+    now = time.time()
+    identity = identify(raw, session.fingerprint, index, key, now, door.settings.default_domain)
+    shown = presented(raw, session.fingerprint)
+    if throttled is None:
+        throttled = door.throttle.check(session.source, identity.claimed, shown, bool(identity.account), now)
+    request = AccessRequest(
+        door=session.listener.kind.door,
+        identity=identity,
+        source=session.source,
+        encrypted=session.tls,
+        throttled=throttled,
+        sni=session.sni,
+    )
+    # The age is the door's own measure, which a clock that is set forward or back does not change.
+    stale = door.snapshot_age() > door.settings.snapshot_max_age
+    decision = decide(request, index, now, max_age=-1.0 if stale else math.inf)
+    account = index.account.get(identity.account) or index.account_by_address.get(identity.claimed)
+    return Judgement(raw, request, decision, index, account, shown)
+
+
+async def log_in(door: Door, session: ClientSession, raw: RawLogin) -> None:
+    """Carry one login through to ``door.open`` or ``session.refuse``."""
+    began = asyncio.get_running_loop().time()
+    judgement = judge(door, session, raw)
+    try:
+        if judgement is None or not door.recorder.healthy:
+            answer = _not_now(door, session, judgement)
+        elif not judgement.decision.passes:
+            answer = _refused(door, session, judgement)
+        else:
+            server, side, ready = await _sign_in(door, session, judgement)
+            judgement = _once_more(door, session, judgement)
+            if judgement.decision.passes and _admit(door, session, judgement, server, side, ready):
+                return
+            if side.transport is not None:
+                side.transport.abort()
+            if judgement.decision.passes:
+                answer = _not_now(door, session, judgement)
+            else:
+                answer = _refused(door, session, judgement)
+    except _Wrong:
+        assert judgement is not None
+        answer = _refused(door, session, judgement, failure="password-refused-by-server")
+    except _Temporary as trouble:
+        assert judgement is not None
+        _count(door, session, judgement, failed=True)
+        _record(door, session, judgement, "door.login.failed", why=trouble.why, **trouble.data)
+        answer = _LATER
+    except Exception as error:
+        # A fault of ours must leave nobody hanging, and let nobody in.
+        asyncio.get_running_loop().call_exception_handler({"message": "a login failed", "exception": error})
+        answer = _LATER
+    await asyncio.sleep(began + door.settings.timeouts.refusal - asyncio.get_running_loop().time())
+    session.refuse(answer)
+
+
+def _once_more(door: Door, session: ClientSession, judgement: Judgement) -> Judgement:
+    """Judge again where a newer snapshot came while the mail server was signing us in."""
+    if door.index is judgement.index:
+        return judgement
+    again = judge(door, session, judgement.raw, judgement.request.throttled)
+    if again is None or again.identity.account != judgement.identity.account:
+        # Whoever is signed in upstream is not whom this would admit now.
+        denied = replace(judgement.decision, opinion=Opinion.DENY, mode=Mode.ENFORCE)
+        return replace(again or judgement, decision=denied)
+    return again
+
+
+def _admit(
+    door: Door,
+    session: ClientSession,
+    judgement: Judgement,
+    server: MailServer,
+    side: UpstreamSide,
+    ready: Ready,
+) -> bool:
+    """Hand over. False where the admission can't be recorded: then it must not happen."""
+    if not _record(door, session, judgement, "door.login.allowed", id=session.id, server=server.name):
+        return False
+    _count(door, session, judgement, failed=False)
+    if not door.open(session, judgement.request, judgement.index, server, side, ready):
+        _record(door, session, judgement, "door.session.closed", id=session.id, why="left during sign-in")
+    return True
+
+
+def _count(door: Door, session: ClientSession, judgement: Judgement, failed: bool) -> None:
+    identity = judgement.identity
+    tell = door.throttle.failed if failed else door.throttle.succeeded
+    tell(session.source, identity.claimed, judgement.shown, bool(identity.account), time.time())
+
+
+def _refused(door: Door, session: ClientSession, judgement: Judgement, failure: str = "") -> Refusal:
+    """Count it, record it, and say why: in the same words whoever it is."""
+    identity, index = judgement.identity, judgement.index
+    _count(door, session, judgement, failed=True)
+    _record(door, session, judgement, "door.login.refused", failure=failure or identity.failure)
+    if judgement.decision.opinion is Opinion.ALLOW:
+        return _WRONG_PASSWORD  # a good certificate, and the mail server refused the password beside it
+    return refusal(judgement.decision, index.organisation.get(identity.organisation))
+
+
+def _not_now(door: Door, session: ClientSession, judgement: Judgement | None) -> Refusal:
+    why = "no usable snapshot or device-secret key"
+    kind = session.listener.kind.door
+    if judgement is not None:
+        why = "event spool unhealthy"
+        _count(door, session, judgement, failed=True)
+    door.recorder.record("door.login.failed", door=kind, source=session.source, why=why)
+    return _LATER
+
+
+def _record(door: Door, session: ClientSession, judgement: Judgement, kind: str, **data: object) -> bool:
+    identity, decision = judgement.identity, judgement.decision
+    return door.recorder.record(
+        kind,
+        identity=identity,
+        door=judgement.request.door,
+        source=session.source,
+        listener=session.listener.name,
+        mechanism=judgement.raw.mechanism,
+        rung=identity.rung.word,
+        credential=identity.credential,
+        opinion=decision.opinion,
+        mode=decision.mode,
+        rule=decision.rule,
+        reason=decision.reason,
+        program=session.program,
+        **data,
+    )
+
+
+# -- signing in at a mail server
+
+
+async def _sign_in(
+    door: Door, session: ClientSession, judgement: Judgement
+) -> tuple[MailServer, UpstreamSide, Ready]:
+    identity = judgement.identity
+    kind = judgement.request.door
+    organisation = judgement.account.organisation if judgement.account else identity.organisation
+    candidates = targets(judgement.index, organisation, judgement.account, kind)
+    if not candidates:
+        raise _Temporary("no mail server for this door")
+    loop = asyncio.get_running_loop()
+    trouble = "no mail server is well"
+    for target in in_order(candidates, door.health, loop.time()):
+        server, endpoint = target
+        credential = await _credential(door, session, judgement, server)
+        origin = _origin(session, judgement)
+        header = build_v2(session.source, session.port, *session.local) if endpoint.proxy_v2 else b""
+        dialogue = client_dialogue(kind, endpoint, credential, origin, door.settings, session.client_id)
+        try:
+            side, ready = await sign_in(endpoint, dialogue, door.trust, door.patience, header)
+        except Unreachable as error:
+            trouble = f"{server.name}: {error}"
+            if door.health.failed(target, loop.time()):
+                door.recorder.record(
+                    "door.server.unreachable", door=kind, server=server.name, why=str(error)[:200]
+                )
+            continue
+        except SignInFailed as error:
+            door.health.succeeded(target)
+            if error.refused and (judgement.decision.as_is or server.sign_in is SignIn.AS_IS):
+                raise _Wrong from None
+            if error.refused:
+                raise _Temporary("credential refused by the mail server", server=server.name) from None
+            trouble = f"{server.name}: {error.text}"
+            continue
+        if door.health.succeeded(target):
+            door.recorder.record("door.server.reachable", door=kind, server=server.name)
+        return server, side, ready
+    raise _Temporary(trouble[:300])
+
+
+async def _credential(
+    door: Door, session: ClientSession, judgement: Judgement, server: MailServer
+) -> UpstreamCredential:
+    """The keeper's for a proven identity; the password as it came where policy lets it pass, or where a
+    certificate has proved the rest and the server is signed in to that way."""
+    raw, identity = judgement.raw, judgement.identity
+    if judgement.decision.as_is or server.sign_in is SignIn.AS_IS:
+        return _as_is(judgement)
+    if not judgement.proven:
+        raise _Temporary("nothing was proven to sign in with")
+    ask = CredentialAsk(
+        account=identity.account,
+        server=server.name,
+        door=judgement.request.door.value,
+        source=session.source,
+        secret=raw.password if identity.rung is Rung.DEVICE_SECRET else "",
+        certificate=session.certificate if identity.rung is Rung.DEVICE_KEY else b"",
+    )
+    try:
+        async with asyncio.timeout(door.settings.timeouts.keeper):
+            return await door.keeper.credential(ask)
+    except TimeoutError:
+        raise _Temporary("the keeper did not answer in time") from None
+    except KeeperGone:
+        raise _Temporary("the keeper is gone") from None
+    except KeeperRefused as error:
+        raise _Temporary(f"the keeper refused: {error}"[:200]) from None
+
+
+def _as_is(judgement: Judgement) -> UpstreamCredential:
+    """The client's own password, and never anything that could be a device's secret."""
+    raw, account = judgement.raw, judgement.account
+    if (
+        raw.mechanism not in _PASSWORD_MECHANISMS
+        or not raw.password
+        or device_secret.parse(raw.password) is not None
+        or raw.authzid not in ("", raw.username)
+    ):
+        raise _Wrong
+    name = account.upstream_login if account is not None else ""
+    if judgement.proven and account is not None:
+        name = name or account.address  # the certificate's owner, whatever alias was typed
+    return UpstreamCredential("PLAIN", name or raw.username, raw.password)
+
+
+def _origin(session: ClientSession, judgement: Judgement) -> Origin:
+    return Origin(
+        address=session.source,
+        port=session.port,
+        session=session.id,
+        device=judgement.identity.device,
+        login=judgement.account.address if judgement.account is not None else judgement.identity.claimed,
+        helo=session.helo,
+        tls=session.tls,
+    )

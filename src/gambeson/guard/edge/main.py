@@ -1,0 +1,163 @@
+"""The program of one door process: be born, load, drop rights, serve, end.
+
+Order: certificates and everything imported while there are still rights; then the drop; then the channels to
+worker and keeper. Listening begins with the first snapshot, so that nobody meets a door that knows nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Sequence
+
+import uvloop
+
+from gambeson.model.snapshot import SnapshotIndex
+from gambeson.process.child import Birth, Life, Peer
+from gambeson.process.family import KEEPER, WORKER
+from gambeson.process.keeper_client import DoorKeeper, KeeperGone, KeeperRefused
+from gambeson.process.messages import KillAsk, SessionInfo
+from gambeson.process.worker_link import WorkerLink
+
+from .door import DoorServer
+from .door_settings import DoorSettings
+from .plan import DoorPlan, PlanError
+
+_FIRST_SNAPSHOT = 60.0  # seconds; the supervisor starts us again after that
+
+
+def run_doors(birth: Birth) -> int:
+    """The whole life of a door process; returns its exit status."""
+    try:
+        settings = DoorPlan.from_plain(birth.parameters).load()
+    except PlanError as error:
+        return birth.fail(str(error))
+    missing = [each.name for each in settings.listeners if each.name not in birth.listeners]
+    if missing:
+        return birth.fail(f"{birth.name}: no socket came for {', '.join(missing)}")
+    birth.drop()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_live(birth, settings))
+
+
+async def _live(birth: Birth, settings: DoorSettings) -> int:
+    async with birth.attend() as life:
+        keeper = DoorKeeper(_peer(birth, KEEPER).sock)
+        process = DoorProcess(birth.name, settings, keeper, _peer(birth, WORKER))
+        try:
+            await process.serve(life, birth)
+        except TimeoutError:
+            return birth_failed(birth)
+        finally:
+            await process.close()
+            keeper.close()
+    return 0
+
+
+def birth_failed(birth: Birth) -> int:
+    """No snapshot came: say so on the way out."""
+    os.write(2, f"gambeson: {birth.name}: no snapshot came from the worker\n".encode())
+    return 3
+
+
+def _peer(birth: Birth, role: str) -> Peer:
+    return next(peer for peer in birth.peers.values() if peer.role == role)
+
+
+class DoorProcess:
+    """The doors and their two channels. To be made inside the running loop."""
+
+    def __init__(self, name: str, settings: DoorSettings, keeper: DoorKeeper, worker: Peer) -> None:
+        self._name = name
+        self._keeper = keeper
+        self.link = WorkerLink(
+            worker.sock,
+            name,
+            on_snapshot=self._snapshot,
+            on_fresh=self._fresh,
+            sessions=self._sessions,
+            kill=self._kill,
+        )
+        self.server = DoorServer(settings, keeper=keeper, spool=self.link.spool, device_key=b"", name=name)
+        self._key = asyncio.get_running_loop().create_task(self._fetch_key())
+
+    async def serve(self, life: Life, birth: Birth) -> None:
+        """Until the supervisor says stop or drain. Raises TimeoutError when no snapshot comes."""
+        orders = [
+            asyncio.create_task(life.stopped.wait(), name="stop"),
+            asyncio.create_task(life.draining.wait(), name="drain"),
+        ]
+        first = asyncio.create_task(self._first())
+        await asyncio.wait([*orders, first], return_when=asyncio.FIRST_COMPLETED)
+        try:
+            if not first.done():
+                return
+            first.result()
+            self.server.start(birth.listeners)
+            life.ready()
+            await asyncio.wait(orders, return_when=asyncio.FIRST_COMPLETED)
+            if life.draining.is_set() and not life.stopped.is_set():
+                await self._drain(life, orders[0])
+            await self.server.stop(max(0.5, min(life.seconds, 10.0)))
+        finally:
+            for task in (*orders, first):
+                task.cancel()
+
+    async def close(self) -> None:
+        """Let go of the channels; events still in memory get a last chance."""
+        self._key.cancel()
+        await self.link.close()
+
+    async def _first(self) -> None:
+        """A snapshot, a place for events, and the key."""
+        await self.link.first(_FIRST_SNAPSHOT)
+        async with asyncio.timeout(_FIRST_SNAPSHOT):
+            await asyncio.shield(self._key)
+
+    async def _drain(self, life: Life, stopped: asyncio.Task[bool]) -> None:
+        """Wait for the last session, or the order to stop after all."""
+        draining = asyncio.create_task(self.server.drain(life.seconds))
+        await asyncio.wait([draining, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if not draining.done():
+            draining.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await draining
+
+    async def _fetch_key(self) -> None:
+        """The key of device secrets, from a keeper that may only be starting."""
+        while True:
+            try:
+                self.server.door.device_key = await self._keeper.hello()
+            except (KeeperGone, KeeperRefused):
+                await asyncio.sleep(0.2)
+            else:
+                return
+
+    async def _snapshot(self, index: SnapshotIndex) -> None:
+        await self.server.apply_snapshot(index)
+
+    def _fresh(self, index: SnapshotIndex) -> None:
+        self.server.freshen(index)
+
+    def _sessions(self, organisation: str) -> Sequence[SessionInfo]:
+        return [
+            SessionInfo(
+                id=view.id,
+                door=view.door.value,
+                organisation=view.organisation,
+                account=view.account,
+                address=view.address,
+                device=view.device,
+                source=view.source,
+                since=view.since,
+                process=self._name,
+                server=view.server,
+            )
+            for view in self.server.sessions(organisation)
+        ]
+
+    def _kill(self, ask: KillAsk) -> int:
+        return self.server.kill(
+            session=ask.session, device=ask.device, account=ask.account, organisation=ask.organisation
+        )

@@ -1,0 +1,142 @@
+"""The doors' settings as plain JSON values, the form in which they travel to a door process.
+
+``app`` makes a :class:`DoorPlan` from the settings file and passes ``plan.plain()`` as the process's
+parameters; there ``DoorPlan.from_plain(...).load()`` opens the certificates, while files can still be opened,
+and gives the :class:`~gambeson.guard.edge.door_settings.DoorSettings`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gambeson.guard.core.throttle import ThrottleLimits
+from gambeson.model.access import Listener
+
+from .door_settings import DoorLimits, DoorSettings, DoorTimeouts, ListenerSettings
+from .networks import Networks
+from .tls import DoorTls, TlsError, server_context
+
+_TLS_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+SENDER_CHECKS = ("off", "envelope", "both")
+
+
+class PlanError(ValueError):
+    """The settings don't make a door. One sentence for a person."""
+
+
+class CertificatePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A certificate chain and key (paths of PEM files) for the server ``names`` (``*.example.org`` for one label;
+    none: the default). ``ask``: whether clients are asked for a device's certificate here."""
+
+    certificate: str
+    key: str
+    names: tuple[str, ...] = ()
+    ask: bool = True
+
+
+class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """See :class:`DoorSettings` for the fields of the same name. ``device_authority`` is the path of the
+    authority's PEM file, empty for no client certificates. ``upstream_authorities`` are the paths of CA files
+    that mail servers' endpoints name: they are read here, because later no file is opened any more.
+    ``minimum_tls`` is ``1.2`` or ``1.3``."""
+
+    hostname: str
+    listeners: tuple[ListenerSettings, ...]
+    certificates: tuple[CertificatePlan, ...] = ()
+    device_authority: str = ""
+    upstream_authorities: tuple[str, ...] = ()
+    minimum_tls: str = "1.2"
+    default_domain: str = ""
+    sender_check: str = "both"
+    exempt: tuple[str, ...] = ()
+    snapshot_max_age: float = 3600.0
+    server_down_for: float = 10.0
+    timeouts: DoorTimeouts = DoorTimeouts()
+    limits: DoorLimits = DoorLimits()
+    throttle: ThrottleLimits = ThrottleLimits()
+
+    @staticmethod
+    def from_plain(parameters: Mapping[str, Any]) -> DoorPlan:
+        """The plan that ``plain`` gave. Raises PlanError."""
+        try:
+            return msgspec.convert(parameters, DoorPlan)
+        except msgspec.ValidationError as error:
+            raise PlanError(f"the doors' settings don't fit: {error}") from None
+
+    def plain(self) -> dict[str, Any]:
+        """JSON values for the process's parameters."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+    def check(self) -> None:
+        """Raises PlanError for what can't work, without opening a file."""
+        if not self.listeners:
+            raise PlanError("no listener is set")
+        if self.sender_check not in SENDER_CHECKS:
+            known = ", ".join(SENDER_CHECKS)
+            raise PlanError(f"sender_check is {self.sender_check!r}; it must be one of {known}")
+        if self.minimum_tls not in _TLS_VERSIONS:
+            raise PlanError(f"minimum_tls is {self.minimum_tls!r}; it must be 1.2 or 1.3")
+        for listener in self.listeners:
+            if listener.kind is Listener.HTTPS:
+                raise PlanError(f"listener {listener.name} is no mail door")
+            try:
+                Networks(listener.proxy_from)
+            except ValueError as error:
+                raise PlanError(f"listener {listener.name}: proxy_from: {error}") from None
+        try:
+            Networks(self.exempt)
+        except ValueError as error:
+            raise PlanError(f"exempt networks: {error}") from None
+        if not self.certificates and not all(listener.edge for listener in self.listeners):
+            raise PlanError("no certificate is set, and there are listeners that need one")
+
+    def load(self) -> DoorSettings:
+        """Open certificates and keys. Raises PlanError."""
+        self.check()
+        return DoorSettings(
+            hostname=self.hostname,
+            listeners=self.listeners,
+            tls=self.load_tls(),
+            default_domain=self.default_domain,
+            sender_check=self.sender_check,
+            exempt=self.exempt,
+            snapshot_max_age=self.snapshot_max_age,
+            timeouts=self.timeouts,
+            limits=self.limits,
+            throttle=self.throttle,
+            throttle_key=secrets.token_bytes(32),
+            server_down_for=self.server_down_for,
+            upstream_roots=ssl.create_default_context(),
+            upstream_authorities={path: _read(path) for path in self.upstream_authorities},
+        )
+
+    def load_tls(self) -> DoorTls | None:
+        """The certificates: the first without names, else the first of all, is the default. Raises PlanError."""
+        if not self.certificates:
+            return None
+        authority = _read(self.device_authority) if self.device_authority else ""
+        try:
+            loaded = [
+                (c, server_context(c.certificate, c.key, authority if c.ask else ""))
+                for c in self.certificates
+            ]
+        except TlsError as error:
+            raise PlanError(str(error)) from None
+        for _, context in loaded:
+            context.minimum_version = _TLS_VERSIONS[self.minimum_tls]
+        default = next((context for plan, context in loaded if not plan.names), loaded[0][1])
+        return DoorTls(default, {n.lower(): context for plan, context in loaded for n in plan.names})
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"the authority's file {path} can't be read: {error}") from None

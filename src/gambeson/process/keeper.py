@@ -1,0 +1,206 @@
+"""The keeper's loop: channels in, answers out, each checked by the role of the channel it came on.
+
+Call :func:`rehearse` before the drop of privileges, :class:`Keeper` after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import argon2
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+
+from gambeson.model.access import DoorKind
+from gambeson.model.asset import Account, Credential, CredentialKind, Device
+from gambeson.model.organisation import Organisation
+from gambeson.model.server import MailServer, SignIn
+from gambeson.model.snapshot import Snapshot, SnapshotIndex
+
+from . import possession
+from .channel import Channel
+from .child import Life, Peer
+from .command_socket import CommandSocket
+from .keeper_core import ALLOWED, KeeperCore
+from .keys import KeeperKeys
+from .messages import (
+    CheckPasswordAsk,
+    CredentialAsk,
+    CredentialGiven,
+    Done,
+    HashPasswordAsk,
+    KeeperRequest,
+    Message,
+    Octets,
+    PublicKeysAsk,
+    Refused,
+    SignHeadAsk,
+)
+from .worker_link import WorkerLink
+
+MAX_HASHING = 2  # argon2 at a time: each takes 64 MiB
+
+
+def rehearse(keys: KeeperKeys) -> None:
+    """Do everything once before the drop, with nothing at stake: what libraries load only when it is
+    first needed is loaded then, and a key that does not work stops the start. Raises what they raise."""
+    now = time.time()
+    accounts = (Account("a", "o", "a@example.org"),)
+    device = Device("d", "o", "a", "rehearsal", doors=(DoorKind.IMAP,))
+    issued = keys.authority.issue(
+        credential="c", name="n", address="a@example.org", now=now, password="-" * 12
+    )
+    keys.authority.issue(
+        credential="c", name="n", address="a@example.org", now=now, password="-" * 12, legacy=True
+    )
+    key = load_pem_private_key(issued.key_pem.encode(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    request = x509.CertificateSigningRequestBuilder(x509.Name([])).sign(key, SHA256())
+    csr = request.public_bytes(Encoding.PEM)
+    keys.authority.issue(credential="c", name="n", address="a@example.org", now=now, csr=csr)
+    der = x509.load_pem_x509_certificate(issued.certificate_pem.encode()).public_bytes(Encoding.DER)
+    assert keys.authority.issued(der)
+    keys.authority.revocation_list([("c", now)], now)
+    digest = bytes(32)
+    signature = key.sign(possession.LABEL + digest, ec.ECDSA(SHA256()))
+    proof = msgspec.msgpack.encode(possession.Transcript(0x0403, digest, signature))
+    row = Credential("c", "o", "d", CredentialKind.CERTIFICATE, issued.fingerprint)
+    servers = (MailServer("s", "o"), MailServer("t", "o", sign_in=SignIn.SEALED))
+    organisations = (Organisation("o", "o"),)
+    core = KeeperCore(keys)
+    core.take(SnapshotIndex(Snapshot(1, now, organisations, accounts, (device,), (row,), servers)))
+    given = core.answer("doors", "d", CredentialAsk("a", "s", "imap", "", "", der, proof), now)
+    assert isinstance(given, CredentialGiven)
+    keys.sealer.open(keys.sealer.seal(b"x", "y"), "y")
+    core.answer("worker", "w", SignHeadAsk(payload=b""), now)
+    core.answer("worker", "w", PublicKeysAsk(), now)
+    hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    hasher.verify(hasher.hash("x"), "x")
+
+
+class Keeper:
+    """One keeper. ``peers`` are the doors', the worker's and the console's channels."""
+
+    def __init__(
+        self,
+        keys: KeeperKeys,
+        *,
+        issuer: str = "gambeson",
+        masters: dict[str, str] | None = None,
+        max_age: float = 3600.0,
+        clock: Callable[[], float] = time.time,
+        hasher: argon2.PasswordHasher | None = None,
+    ) -> None:
+        self._core = KeeperCore(keys, issuer=issuer, masters=masters, record=self._record, max_age=max_age)
+        self._clock = clock
+        self._channels: dict[str, Channel] = {}
+        self._link: WorkerLink | None = None
+        self._command: CommandSocket | None = None
+        self._hasher = hasher or argon2.PasswordHasher()
+        self._hashing = asyncio.Semaphore(MAX_HASHING)
+
+    async def start(
+        self,
+        peers: Sequence[Peer],
+        feed: Peer,
+        command: socket.socket | None = None,
+        owner: int = 0,
+        patience: float = 20.0,
+    ) -> None:
+        """Serve administrators at once, and doors as soon as there is a snapshot to judge by and a
+        record to write to: until then their questions wait in the channel, and those that can still be
+        answered in time are. After ``patience`` seconds doors are served whatever is missing: refused.
+        ``feed`` is the worker's channel."""
+        self._link = WorkerLink(
+            feed.sock,
+            "keeper",
+            on_snapshot=self._core.take,
+            on_fresh=self._freshen,
+            asked=lambda message: self._core.answer("worker", "worker", message, self._clock()),
+            clock=self._clock,
+        )
+        if command is not None:
+            self._command = CommandSocket(command, owner, KeeperRequest, self._handler("command", "command"))
+        for peer in peers:
+            if peer.role != "doors":
+                self.add_peer(peer)
+        with contextlib.suppress(TimeoutError):
+            await self._link.first(patience)
+        for peer in peers:
+            if peer.role == "doors":
+                self.add_peer(peer)
+
+    def add_peer(self, peer: Peer) -> None:
+        """A new channel; its role is what the supervisor says. Roles that may ask nothing get none."""
+        if peer.role not in ALLOWED or peer.role == "worker":
+            peer.sock.close()
+            return
+        handler = self._handler(peer.role, peer.name)
+        self._channels[peer.name] = Channel(peer.sock, KeeperRequest, handler, name=peer.name, take_fds=False)
+
+    def remove_peer(self, name: str) -> None:
+        """That peer is gone for good."""
+        channel = self._channels.pop(name, None)
+        if channel is not None:
+            channel.close()
+
+    async def run(self, life: Life) -> None:
+        """Until the supervisor says stop."""
+        await life.stopped.wait()
+        for channel in self._channels.values():
+            channel.close()
+        if self._command is not None:
+            self._command.close()
+        if self._link is not None:
+            await self._link.close()
+
+    def _freshen(self, index: SnapshotIndex) -> None:
+        self._core.index = index
+
+    def _record(self, door: str, ask: CredentialAsk, found: Credential | None, outcome: str) -> bool:
+        assert self._link is not None
+        return self._link.spool.append(
+            "keeper.credential.given" if outcome == "given" else "keeper.credential.refused",
+            self._clock(),
+            organisation=found.organisation if found is not None else "",
+            account=ask.account[:128],
+            device=found.device if found is not None else "",
+            door=ask.door[:32],
+            source=ask.source[:64],
+            data={
+                "server": ask.server[:128],
+                "outcome": outcome,
+                "by": door,
+                "credential": found.id if found else "",
+            },
+        )
+
+    def _handler(self, role: str, name: str) -> Any:
+        def handle(message: Any, fds: tuple[int, ...]) -> Any:
+            for fd in fds:
+                os.close(fd)
+            if isinstance(message, HashPasswordAsk | CheckPasswordAsk) and type(message) in ALLOWED[role]:
+                return self._password(message)
+            return self._core.answer(role, name, message, self._clock())
+
+        return handle
+
+    async def _password(self, message: HashPasswordAsk | CheckPasswordAsk) -> Message:
+        peppered = self._core.peppered(message.password)
+        async with self._hashing:
+            if isinstance(message, HashPasswordAsk):
+                hashed = await asyncio.to_thread(self._hasher.hash, peppered)
+                return Octets(value=hashed.encode())
+            with contextlib.suppress(argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+                await asyncio.to_thread(self._hasher.verify, message.hashed, peppered)
+                return Done()
+        return Refused(reason="wrong")

@@ -1,0 +1,280 @@
+"""The keeper's answers, apart from its sockets: who may ask what, and what it says.
+
+The keeper believes nobody's word that a login was good: a door sends the proof, and the keeper holds
+it against its own snapshot. It answers for that account and that server only. Time is an argument;
+keys are handed in. Refusals are values with a stable reason (:class:`Refused`), and each answer to a
+door is told to ``record`` *before* it is given: what cannot be recorded is not answered.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+
+import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+
+from gambeson.model import device_secret
+from gambeson.model.asset import Account, Credential, CredentialKind, Device, DeviceState
+from gambeson.model.server import MailServer, SignIn
+from gambeson.model.snapshot import SnapshotIndex
+from gambeson.wire.dialogue import UpstreamCredential
+
+from . import messages as m
+from . import possession
+from .authority import AuthorityError
+from .keys import KeeperKeys
+from .sealing import SealingError
+from .signin import master, sealed, token
+
+BURST, PER_SECOND = 60.0, 2.0  # credentials per account: several devices reconnecting at once, no more
+MAX_BUCKETS = 100_000
+MAX_TOKENS = 20_000
+
+Record = Callable[[str, m.CredentialAsk, Credential | None, str], bool]
+
+ADMIN: frozenset[type[m.Message]] = frozenset(
+    (
+        m.SecretVerifierAsk,
+        m.SealAsk,
+        m.SignHeadAsk,
+        m.HashPasswordAsk,
+        m.CheckPasswordAsk,
+        m.PublicKeysAsk,
+        m.CertificateAsk,
+        m.RevocationListAsk,
+    )
+)
+ALLOWED: Mapping[str, frozenset[type[m.Message]]] = {
+    "doors": frozenset((m.KeeperHello, m.CredentialAsk)),
+    "worker": frozenset((m.SignHeadAsk, m.PublicKeysAsk)),
+    "console": ADMIN,
+    "command": ADMIN,
+}
+
+
+class KeeperCore:
+    """``issuer`` stands in tokens, ``masters`` are the master passwords by server name. ``record(door,
+    ask, credential, outcome)`` returns whether the event is on disk; None: nobody records (tests)."""
+
+    def __init__(
+        self,
+        keys: KeeperKeys,
+        *,
+        issuer: str = "gambeson",
+        masters: dict[str, str] | None = None,
+        record: Record | None = None,
+        max_age: float = 3600.0,
+    ) -> None:
+        self.index: SnapshotIndex | None = None
+        self._keys, self._issuer, self._masters = keys, issuer, masters or {}
+        self._record, self._max_age = record, max_age
+        jwk = keys.token_jwk()
+        self._kid = jwk["kid"]
+        self._jwk = msgspec.json.encode(jwk).decode()
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._tokens: OrderedDict[tuple[str, str, str], tuple[float, UpstreamCredential]] = OrderedDict()
+
+    def take(self, index: SnapshotIndex) -> None:
+        """A newer snapshot: what it no longer admits is refused from now on."""
+        self.index = index
+        self._tokens.clear()
+
+    def answer(self, role: str, name: str, message: m.Message, now: float) -> m.Message:
+        """The answer to a request that came in on a channel of that role. Password work takes
+        long and is the loop's (:mod:`gambeson.process.keeper`)."""
+        if type(message) not in ALLOWED.get(role, ()):
+            return m.Refused(reason="not-for-you", sentence=f"The keeper does not do that for {role}.")
+        try:
+            return self._answer(name, message, now)
+        except (SealingError, AuthorityError, master.NoMasterError) as error:
+            return m.Refused(reason="cannot", sentence=str(error)[:4000])
+
+    def _answer(self, name: str, message: m.Message, now: float) -> m.Message:
+        keys = self._keys
+        match message:
+            case m.CredentialAsk():
+                return self.credential(name, message, now)
+            case m.KeeperHello():
+                return m.DeviceKey(key=keys.device)
+            case m.SecretVerifierAsk(secret=text):
+                secret = device_secret.parse(text)
+                if secret is None:
+                    return m.Refused(reason="no-device-secret", sentence="That is no device secret.")
+                return m.Octets(value=device_secret.verifier(secret, keys.device))
+            case m.SealAsk(plain=plain, context=context):
+                return m.Octets(value=keys.sealer.seal(plain, context))
+            case m.SignHeadAsk(payload=payload):
+                return m.Octets(value=keys.audit.sign(m.AUDIT_PREFIX + payload))
+            case m.PublicKeysAsk():
+                return m.PublicKeys(
+                    token_pem=keys.token_pem,
+                    token_jwk=self._jwk,
+                    token_kid=self._kid,
+                    audit_pem=keys.audit_pem,
+                    authority_pem=keys.authority.pem,
+                )
+            case m.CertificateAsk():
+                return self._certificate(message, now)
+            case m.RevocationListAsk():
+                return self._revocation_list(now)
+        return m.Refused(reason="not-for-you")
+
+    # -- credentials for doors -----------------------------------------------------------------------
+
+    def credential(self, door: str, ask: m.CredentialAsk, now: float) -> m.Message:
+        """How to sign in at the server as the account, or Refused. Every outcome is recorded."""
+        found, reason, given = self._judge(ask, now)
+        if self._record is not None and not self._record(door, ask, found, reason or "given"):
+            return m.Refused(reason="not-recorded", sentence="The keeper cannot record this; try later.")
+        if given is None:
+            return m.Refused(reason=reason)
+        return m.CredentialGiven(
+            mechanism=given.mechanism,
+            authcid=given.authcid,
+            secret=given.secret.encode(),
+            authzid=given.authzid,
+        )
+
+    def _judge(
+        self, ask: m.CredentialAsk, now: float
+    ) -> tuple[Credential | None, str, UpstreamCredential | None]:
+        index = self.index
+        if index is None or now - index.snapshot.made_at > self._max_age:
+            return None, "no-fresh-snapshot", None
+        found = self._proven(index, ask)
+        if found is None:
+            return None, "not-proven", None
+        reason = _barred(index, found, ask, now)
+        if reason:
+            return found, reason, None
+        account = index.account[ask.account]
+        server = _route(index, account, ask.server)
+        if server is None:
+            return found, "no-such-server", None
+        if not self._within_rate(account.id, now):
+            return found, "too-many", None
+        try:
+            given = self._sign_in(account, server, found, now)
+        except (SealingError, master.NoMasterError):
+            return found, "cannot-sign-in", None
+        return (found, "", given) if given is not None else (found, "as-is", None)
+
+    def _proven(self, index: SnapshotIndex, ask: m.CredentialAsk) -> Credential | None:
+        if ask.secret and not ask.certificate:
+            secret = device_secret.parse(ask.secret)
+            if secret is None:
+                return None
+            found = index.secret.get(secret.public_id)
+            stored = found.verifier if found is not None else bytes(32)  # the same work for an unknown id
+            good = device_secret.matches(secret, self._keys.device, stored)
+            return found if good else None
+        if ask.certificate and not ask.secret:
+            found = index.certificate.get(sha256(ask.certificate).hexdigest())
+            if found is None:
+                return None
+            try:
+                if ask.transcript and not possession.proven(ask.certificate, ask.transcript):
+                    return None
+            except UnsupportedAlgorithm:
+                return None
+            return found
+        return None
+
+    def _sign_in(
+        self, account: Account, server: MailServer, found: Credential, now: float
+    ) -> UpstreamCredential | None:
+        match server.sign_in:
+            case SignIn.MASTER:
+                return master.credential(account, server, self._masters)
+            case SignIn.SEALED:
+                return sealed.credential(account, self._keys.sealer)
+            case SignIn.TOKEN:
+                key = (account.id, server.name, found.id)
+                made, given = self._tokens.get(key, (0.0, None))
+                if given is None or not 0 <= now - made < token.REUSE_SECONDS:
+                    given = token.credential(account, server, self._issuer, self._keys.token, self._kid, now)
+                    self._tokens[key] = (now, given)
+                    if len(self._tokens) > MAX_TOKENS:
+                        self._tokens.popitem(last=False)
+                return given
+            case SignIn.AS_IS:
+                return None
+
+    def _within_rate(self, account: str, now: float) -> bool:
+        level, at = self._buckets.pop(account, (BURST, now))
+        level = min(BURST, level + max(0.0, now - at) * PER_SECOND)
+        good = level >= 1.0
+        self._buckets[account] = (level - 1.0 if good else level, now)
+        if len(self._buckets) > MAX_BUCKETS:
+            self._buckets.popitem(last=False)
+        return good
+
+    # -- for administrators --------------------------------------------------------------------------
+
+    def _certificate(self, ask: m.CertificateAsk, now: float) -> m.Message:
+        issued = self._keys.authority.issue(
+            credential=ask.credential,
+            name=ask.name,
+            address=ask.address,
+            now=now,
+            months=ask.months,
+            csr=ask.csr,
+            password=ask.password,
+            legacy=ask.legacy,
+        )
+        return m.CertificateGiven(
+            fingerprint=issued.fingerprint,
+            certificate_pem=issued.certificate_pem,
+            authority_pem=self._keys.authority.pem,
+            expires_at=issued.expires_at,
+            key_pem=issued.key_pem,
+            pkcs12=issued.bundle,
+        )
+
+    def _revocation_list(self, now: float) -> m.Message:
+        if self.index is None:
+            return m.Refused(
+                reason="no-fresh-snapshot", sentence="The keeper has no snapshot yet; try again."
+            )
+        revoked = [
+            (c.id, c.revoked_at)
+            for c in self.index.snapshot.credentials
+            if c.kind is CredentialKind.CERTIFICATE and c.revoked_at
+        ]
+        pem = self._keys.authority.revocation_list(revoked, now)
+        return m.LongText(text=pem)
+
+    def peppered(self, password: str) -> str:
+        """What argon2id is asked to hash: useless to whoever has the database alone."""
+        return hmac.digest(self._keys.pepper, password.encode(), "sha256").hex()
+
+
+def _barred(index: SnapshotIndex, found: Credential, ask: m.CredentialAsk, now: float) -> str:
+    """Why a proven credential does not open this door to this account; "" where it does."""
+    device: Device | None = index.device.get(found.device)
+    account = index.account.get(ask.account)
+    if device is None or account is None or device.account != account.id:
+        return "another-account"
+    if not (found.organisation == device.organisation == account.organisation):
+        return "another-organisation"
+    if found.revoked_at:
+        return "revoked"
+    if (found.expires_at and found.expires_at <= now) or (device.expires_at and device.expires_at <= now):
+        return "expired"
+    if device.state is not DeviceState.REGISTERED:
+        return f"device-{device.state.value}"
+    if not account.enabled:
+        return "account-disabled"
+    if ask.door not in [door.value for door in device.doors]:
+        return "another-door"
+    return ""
+
+
+def _route(index: SnapshotIndex, account: Account, name: str) -> MailServer | None:
+    """The server of that name, where the account's mail may lie: its own, or its organisation's."""
+    if account.server and account.server != name:
+        return None
+    return next((s for s in index.servers.get(account.organisation, ()) if s.name == name), None)

@@ -1,0 +1,371 @@
+"""What the processes say to each other: one struct per message, with limits.
+
+Messages are msgpack maps with defaults, so that doors of the generation before an upgrade still
+understand a newer worker or keeper and the other way round: fields may be added, never reused.
+Which role may send which message is decided where it is received (``keeper_core.ALLOWED``,
+``worker_desk``), by the channel it came in on, never by what the message says of itself.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+MAX_INLINE = 64 * 1024  # octets of one packet; longer bodies travel in a memory file
+MAX_MESSAGE = 16 * 1024 * 1024  # octets of one message in all
+AUDIT_PREFIX = b"gambeson audit head v1\0"  # what is signed for the audit log is never anything else
+
+Text = Annotated[str, msgspec.Meta(max_length=4096)]
+Blob = Annotated[bytes, msgspec.Meta(max_length=65536)]
+
+
+class Message(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """The base of everything that goes through a channel."""
+
+
+class Refused(Message, frozen=True):
+    """The answer to a request that was understood and not granted; ``reason`` is a stable word."""
+
+    reason: Text
+    sentence: Text = ""
+
+
+class Done(Message, frozen=True):
+    """The answer to a request that has nothing to tell."""
+
+
+# -- supervisor and child ------------------------------------------------------------------------
+
+
+class ChildReady(Message, frozen=True):
+    """Child to supervisor: privileges are dropped and I serve."""
+
+
+class BirthFailed(Message, frozen=True):
+    """Child to supervisor: I cannot start; ``code`` is the exit status of ``up`` (2 or 3)."""
+
+    sentence: Text
+    code: int = 2
+
+
+class Stop(Message, frozen=True):
+    """Supervisor to child: say goodbye and end within ``seconds``."""
+
+    seconds: float = 10.0
+
+
+class Drain(Message, frozen=True):
+    """Supervisor to a door: stop accepting, end with the last session, within ``seconds``."""
+
+    seconds: float = 3900.0
+
+
+class PeerAdded(Message, frozen=True):
+    """Supervisor to child, with one descriptor: the channel to a new peer of that role."""
+
+    name: Text
+    role: Text
+
+
+class PeerGone(Message, frozen=True):
+    """Supervisor to child: that peer will not come back; close its channel."""
+
+    name: Text
+
+
+# -- worker and its followers (doors and keeper) ---------------------------------------------------
+
+
+class FollowerHello(Message, frozen=True):
+    """Door or keeper to worker: I am here, I hold snapshot ``number`` (0: none) and write to
+    ``segment`` ("": none). ``life`` tells this process from its predecessor of the same name. The
+    worker answers with a SnapshotOffer and, where it is needed, a SegmentOffer."""
+
+    life: int
+    number: int = 0
+    segment: Text = ""
+
+
+class WorkerHello(Message, frozen=True):
+    """Worker to follower after its own start: please say FollowerHello again."""
+
+
+class SnapshotOffer(Message, frozen=True):
+    """Worker to follower, with one descriptor: the file of snapshot ``number``."""
+
+    number: int
+
+
+class SnapshotFresh(Message, frozen=True):
+    """Worker to follower: snapshot ``number`` still says what the store says, as of ``at``."""
+
+    number: int
+    at: float
+
+
+class SnapshotAck(Message, frozen=True):
+    """Follower to worker: I hold ``number`` and what it no longer admits is closed."""
+
+    number: int
+
+
+class SegmentOffer(Message, frozen=True):
+    """Worker to follower, with one append-only descriptor: write events to ``segment`` from now."""
+
+    segment: Text
+
+
+class SegmentClosed(Message, frozen=True):
+    """Follower to worker: nothing more will be written to ``segment``."""
+
+    segment: Text
+
+
+class SessionInfo(Message, frozen=True):
+    """One open session as a door lists it. ``since`` is seconds since 1970."""
+
+    id: Text
+    door: Text
+    organisation: Text = ""
+    account: Text = ""
+    address: Text = ""
+    device: Text = ""
+    source: Text = ""
+    since: float = 0.0
+    process: Text = ""
+    server: Text = ""
+
+
+class SessionsAsk(Message, frozen=True):
+    """List the open sessions (of one organisation, or all where it is empty)."""
+
+    organisation: Text = ""
+
+
+class Sessions(Message, frozen=True):
+    """``missing`` names the doors that did not answer."""
+
+    sessions: tuple[SessionInfo, ...] = ()
+    missing: tuple[Text, ...] = ()
+
+
+class KillAsk(Message, frozen=True):
+    """Close every session that matches all fields that are set; none set matches nothing."""
+
+    session: Text = ""
+    device: Text = ""
+    account: Text = ""
+    organisation: Text = ""
+
+
+class Killed(Message, frozen=True):
+    """How many sessions were closed, and which doors did not answer."""
+
+    count: int = 0
+    missing: tuple[Text, ...] = ()
+
+
+# -- command line and console to worker ------------------------------------------------------------
+
+
+class PublishAsk(Message, frozen=True):
+    """Read the store again, publish, and wait up to ``seconds`` for everyone's acknowledgement."""
+
+    seconds: float = 1.0
+
+
+class Published(Message, frozen=True):
+    """Which snapshot, who holds it and has acted on it, and who has not."""
+
+    number: int
+    acknowledged: tuple[Text, ...] = ()
+    missing: tuple[Text, ...] = ()
+
+
+class HealthAsk(Message, frozen=True):
+    """How is everyone?"""
+
+
+class Health(Message, frozen=True):
+    """``followers`` maps each door and the keeper to the snapshot it holds (0: none yet)."""
+
+    number: int = 0
+    made_at: float = 0.0
+    followers: dict[str, int] = {}
+    damaged: int = 0
+    problem: Text = ""
+
+
+# -- keeper ----------------------------------------------------------------------------------------
+
+
+class KeeperHello(Message, frozen=True):
+    """Door to keeper: give me the key that device secrets are recognised with."""
+
+
+class DeviceKey(Message, frozen=True):
+    """The 32 octets of the keyed BLAKE2b."""
+
+    key: Blob
+
+    def __repr__(self) -> str:
+        return "DeviceKey(<hidden>)"
+
+
+class CredentialAsk(Message, frozen=True, kw_only=False):
+    """Door to keeper: this was proven to me; how do I sign in at ``server`` as ``account``?
+
+    ``account`` is the account's id. The proof travels itself: ``secret`` (a device secret) or
+    ``certificate`` (DER), with ``transcript`` (:mod:`gambeson.process.possession`) where the TLS
+    library gives it. repr hides the proof.
+    """
+
+    account: Text
+    server: Text
+    door: Text
+    source: Text
+    secret: Text = ""
+    certificate: Blob = b""
+    transcript: Blob = b""
+
+    def __repr__(self) -> str:
+        return f"CredentialAsk({self.account!r}, {self.server!r}, {self.door!r}, {self.source!r}, ...)"
+
+
+class CredentialGiven(Message, frozen=True):
+    """Fields of :class:`gambeson.wire.dialogue.UpstreamCredential`; repr hides the secret."""
+
+    mechanism: Text
+    authcid: Text
+    secret: Blob = b""
+    authzid: Text = ""
+
+    def __repr__(self) -> str:
+        return f"CredentialGiven({self.mechanism}, {self.authcid!r}, <hidden>)"
+
+
+class SecretVerifierAsk(Message, frozen=True):
+    """Admin: what to store for this device secret."""
+
+    secret: Text
+
+    def __repr__(self) -> str:
+        return "SecretVerifierAsk(<hidden>)"
+
+
+class SealAsk(Message, frozen=True):
+    """Admin: seal ``plain`` so that it opens only under ``context``."""
+
+    plain: Blob
+    context: Text
+
+    def __repr__(self) -> str:
+        return f"SealAsk({self.context!r}, <hidden>)"
+
+
+class SignHeadAsk(Message, frozen=True):
+    """Worker and admin: sign the head of the audit log (Ed25519)."""
+
+    payload: Blob
+
+
+class HashPasswordAsk(Message, frozen=True):
+    """Admin: the argon2id hash, peppered by the keeper, of a password."""
+
+    password: Text
+
+    def __repr__(self) -> str:
+        return "HashPasswordAsk(<hidden>)"
+
+
+class CheckPasswordAsk(Message, frozen=True):
+    """Admin: does the password fit the hash? Answered by Done or Refused("wrong")."""
+
+    password: Text
+    hashed: Text
+
+    def __repr__(self) -> str:
+        return "CheckPasswordAsk(<hidden>)"
+
+
+class Octets(Message, frozen=True):
+    """An answer that is one string of octets; repr hides it."""
+
+    value: Blob
+
+    def __repr__(self) -> str:
+        return f"Octets(<{len(self.value)} octets>)"
+
+
+class LongText(Message, frozen=True):
+    """An answer that is one long text, such as a revocation list."""
+
+    text: Annotated[str, msgspec.Meta(max_length=MAX_MESSAGE)]
+
+
+class PublicKeysAsk(Message, frozen=True):
+    """Worker and admin: every public half."""
+
+
+class PublicKeys(Message, frozen=True):
+    """PEM texts; ``token_jwk`` is a JSON Web Key, ``token_kid`` its thumbprint."""
+
+    token_pem: Text
+    token_jwk: Text
+    token_kid: Text
+    audit_pem: Text
+    authority_pem: Text
+
+
+class CertificateAsk(Message, frozen=True):
+    """Admin: a client certificate for the device behind ``credential`` (the id that the store
+    keeps it under; the serial number comes from it). With ``csr`` (PEM) the key stays where it was
+    made and no PKCS#12 comes back. ``password`` protects the PKCS#12; ``legacy`` chooses its old
+    encryption for phones that know no other."""
+
+    credential: Text
+    name: Text
+    address: Text
+    months: int = 12
+    csr: Blob = b""
+    password: Text = ""
+    legacy: bool = False
+
+
+class CertificateGiven(Message, frozen=True):
+    """``fingerprint`` is the lower-case hex SHA-256 of the certificate, what the store keeps."""
+
+    fingerprint: Text
+    certificate_pem: Text
+    authority_pem: Text
+    expires_at: float
+    key_pem: Text = ""
+    pkcs12: Blob = b""
+
+    def __repr__(self) -> str:
+        return f"CertificateGiven({self.fingerprint})"
+
+
+class RevocationListAsk(Message, frozen=True):
+    """Admin: the certificate revocation list as of the keeper's snapshot (PEM)."""
+
+
+KeeperRequest = (
+    KeeperHello
+    | CredentialAsk
+    | SecretVerifierAsk
+    | SealAsk
+    | SignHeadAsk
+    | HashPasswordAsk
+    | CheckPasswordAsk
+    | PublicKeysAsk
+    | CertificateAsk
+    | RevocationListAsk
+)
+WorkerRequest = PublishAsk | SessionsAsk | KillAsk | HealthAsk
+FromFollower = FollowerHello | SnapshotAck | SegmentClosed
+ToFollower = WorkerHello | SnapshotOffer | SnapshotFresh | SegmentOffer | SessionsAsk | KillAsk
+WorkerAsks = SignHeadAsk | PublicKeysAsk
+FromSupervisor = Stop | Drain | PeerAdded | PeerGone
+ToSupervisor = ChildReady | BirthFailed

@@ -1,0 +1,99 @@
+"""``DIR/run``: who runs here, whether it is ready, and how the command line reaches it.
+
+``up.lock`` is held (flock) by the one supervisor of a data directory; ``ready.json`` appears when
+everything answers and goes at the stop; ``worker.sock`` and ``keeper.sock`` are the command line's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class RunError(RuntimeError):
+    """``up`` cannot start here. One sentence; ``code`` is the exit status."""
+
+    def __init__(self, sentence: str, code: int = 2) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class RunDirectory:
+    """Made and locked by the supervisor. Raises RunError where another one holds it."""
+
+    def __init__(self, data: Path) -> None:
+        self.path = data / "run"
+        try:
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, exist_ok=True)
+            self._lock = os.open(self.path / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self.owner = data.stat().st_uid
+        except OSError as error:
+            raise RunError(
+                f"the data directory {data} cannot be used: {error.strerror}; name another with --data"
+            ) from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._lock)
+            raise RunError(
+                f"gambeson already runs on {data} (process {holder}); stop it first or name another --data"
+            ) from None
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        self._sockets: list[Path] = []
+        (self.path / "ready.json").unlink(missing_ok=True)
+
+    def command_socket(self, name: str) -> socket.socket:
+        """A listening SEQPACKET socket ``name`` (0600, the data owner's). Raises RunError."""
+        path = self.path / name
+        path.unlink(missing_ok=True)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        folder = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        before = os.umask(0o177)
+        try:
+            # Through the folder's descriptor, because a socket address holds only 108 octets of path.
+            sock.bind(f"/proc/self/fd/{folder}/{name}")
+        except OSError as error:
+            raise RunError(f"the socket {path} cannot be made: {error.strerror}", 3) from None
+        finally:
+            os.umask(before)
+            os.close(folder)
+        if os.geteuid() == 0:
+            os.chown(path, self.owner, -1)
+        sock.listen(16)
+        sock.setblocking(False)
+        self._sockets.append(path)
+        return sock
+
+    def write_ready(self, document: Mapping[str, object]) -> Path:
+        """Write ``ready.json`` in one step, 0600."""
+        path = self.path / "ready.json"
+        beside = self.path / "ready.json.new"
+        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with open(fd, "w", encoding="utf-8") as file:
+            json.dump(document, file, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(fd)
+        if os.geteuid() == 0:
+            os.chown(beside, self.owner, -1)
+        os.rename(beside, path)
+        return path
+
+    def unready(self) -> None:
+        """Take ``ready.json`` away."""
+        (self.path / "ready.json").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Leave nothing behind that looks as if we still ran."""
+        self.unready()
+        for path in self._sockets:
+            path.unlink(missing_ok=True)
+        os.ftruncate(self._lock, 0)
+        os.close(self._lock)

@@ -1,0 +1,281 @@
+"""The worker's loop: publish snapshots, take in events, answer console and command line.
+
+What is in a snapshot and where events go is the store's business above; it is handed in as a
+:class:`WorkerStore` whose calls all run on one thread of their own, so that neither a locked database
+nor a long query ever keeps a door waiting for its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from gambeson.model.event import Event
+from gambeson.model.snapshot import Snapshot
+
+from .channel import Channel, ChannelGone, ChannelRefused
+from .child import Life, Peer
+from .command_socket import CommandSocket
+from .ingestion import ROTATE_AT, Cursor, Ingestion
+from .messages import (
+    FollowerHello,
+    FromFollower,
+    Health,
+    HealthAsk,
+    KillAsk,
+    Killed,
+    Message,
+    Octets,
+    PublicKeys,
+    PublicKeysAsk,
+    PublishAsk,
+    Refused,
+    SegmentClosed,
+    SegmentOffer,
+    Sessions,
+    SessionsAsk,
+    SignHeadAsk,
+    SnapshotAck,
+    WorkerHello,
+    WorkerRequest,
+)
+from .publisher import Follower, Publisher, PublishError
+from .snapshots import SnapshotFiles
+
+REFRESH_SECONDS = 10.0
+INGEST_SECONDS = 0.1
+FOLLOWERS = ("doors", "keeper")
+
+R = TypeVar("R")
+M = TypeVar("M", bound=Message)
+
+
+class WorkerStore(Protocol):
+    """What the worker needs of the store. Called on one thread; may block; may raise."""
+
+    def build(self, number: int, now: float) -> Snapshot:
+        """The present state as a snapshot of that number."""
+
+    def ingest(self, events: Sequence[Event], cursor: Cursor) -> None:
+        """Store the events and the cursor in one transaction."""
+
+    def cursors(self) -> Mapping[str, int]:
+        """Every stored cursor: segment name to offset."""
+
+    def forget(self, segment: str) -> None:
+        """Drop one cursor; its segment is gone for good."""
+
+
+class Worker:
+    """One worker over ``folder`` (the data directory; ``snapshots/`` and ``spool/`` are ours).
+    ``chores`` are coroutines that run beside, as long as the worker does."""
+
+    def __init__(
+        self,
+        store: WorkerStore,
+        folder: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        rotate_at: int = ROTATE_AT,
+    ) -> None:
+        self._store, self._clock = store, clock
+        self._thread = ThreadPoolExecutor(1, "store")
+        self._folder, self._rotate_at = folder, rotate_at
+        self._publisher = Publisher(SnapshotFiles(folder / "snapshots"), self._build, clock)
+        self._ingestion: Ingestion | None = None
+        self._lives: dict[str, int] = {}
+        self._others: dict[str, Channel] = {}
+        self._command: CommandSocket | None = None
+        self.problem = ""
+
+    async def start(
+        self, peers: Sequence[Peer], command: socket.socket | None = None, owner: int = 0
+    ) -> None:
+        """Read where we stopped, greet everyone, publish the first snapshot (a store that cannot be
+        read is a problem to be reported, not a reason to end)."""
+        cursors = await self._on_thread(self._store.cursors)
+        spool = self._folder / "spool"
+        self._ingestion = Ingestion(spool, self._ingest, self._forget, cursors, self._rotate_at)
+        for peer in peers:
+            self.add_peer(peer)
+        self._ingestion.keep_only(set(self._publisher.followers))
+        if command is not None:
+            self._command = CommandSocket(command, owner, WorkerRequest, self._asked)
+        with contextlib.suppress(PublishError):
+            await self._publisher.publish(0.0)
+
+    def add_peer(self, peer: Peer) -> None:
+        """A door, the keeper or the console; anyone else has no business here."""
+        name = peer.name
+        if peer.role in FOLLOWERS:
+            channel = Channel(peer.sock, FromFollower, lambda m, f: self._followed(name, m, f), name=name)
+            self._publisher.followers[name] = Follower(peer.role, channel)
+            with contextlib.suppress(ChannelGone):
+                channel.send(WorkerHello(), keep=5.0)
+        elif peer.role == "console":
+            self._others[name] = Channel(peer.sock, WorkerRequest, self._asked, name=name, take_fds=False)
+        else:
+            peer.sock.close()
+
+    def remove_peer(self, name: str) -> None:
+        """That door is gone for good; what it wrote is still taken in."""
+        follower = self._publisher.followers.pop(name, None)
+        channel = follower.channel if follower is not None else self._others.pop(name, None)
+        if channel is not None:
+            channel.close()
+        if self._ingestion is not None:
+            self._ingestion.keep_only(set(self._publisher.followers))
+
+    async def run(self, life: Life, chores: Sequence[Awaitable[None]] = ()) -> None:
+        """Serve until the supervisor says stop, then take in what is left."""
+        tasks = [asyncio.ensure_future(t) for t in (self._refreshing(), self._ingesting(), *chores)]
+        try:
+            await life.stopped.wait()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._last_words()
+
+    async def _last_words(self) -> None:
+        if self._ingestion is not None:
+            with contextlib.suppress(Exception):
+                while await self._ingestion.step():
+                    pass
+            self._ingestion.close()
+        if self._command is not None:
+            self._command.close()
+        for follower in self._publisher.followers.values():
+            follower.channel.close()
+        for channel in self._others.values():
+            channel.close()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _refreshing(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS if not self._publisher.problem else 1.0)
+            with contextlib.suppress(PublishError):
+                await self._publisher.refresh()
+
+    async def _ingesting(self) -> None:
+        assert self._ingestion is not None
+        while True:
+            try:
+                count = await self._ingestion.step()
+                for owner, life in self._ingestion.full():
+                    self._offer_segment(owner, life)
+                self.problem = ""
+            except Exception as error:
+                # Whatever the store's fault is, the spool keeps the events; say so and try again.
+                self.problem = f"events cannot be stored: {error}"
+                await asyncio.sleep(1.0)
+                continue
+            await asyncio.sleep(0 if count else INGEST_SECONDS)
+
+    async def _on_thread(self, call: Callable[..., R], *args: object) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: call(*args))
+
+    async def _build(self, number: int, now: float) -> Snapshot:
+        return await self._on_thread(self._store.build, number, now)
+
+    async def _ingest(self, events: Sequence[Event], cursor: Cursor) -> None:
+        await self._on_thread(self._store.ingest, events, cursor)
+
+    async def _forget(self, segment: str) -> None:
+        await self._on_thread(self._store.forget, segment)
+
+    def _followed(self, name: str, message: FromFollower, fds: tuple[int, ...]) -> None:
+        for fd in fds:
+            os.close(fd)
+        assert self._ingestion is not None
+        match message:
+            case FollowerHello(life=life, number=number, segment=segment):
+                self._lives[name] = life
+                if self._ingestion.hello(name, life, segment):
+                    self._offer_segment(name, life)
+                self._publisher.hello(name, number)
+            case SnapshotAck(number=number):
+                self._publisher.acknowledge(name, number)
+            case SegmentClosed(segment=segment):
+                self._ingestion.close_segment(name, segment)
+
+    def _offer_segment(self, name: str, life: int) -> None:
+        follower = self._publisher.followers.get(name)
+        if follower is None or self._ingestion is None or self._lives.get(name) != life:
+            return
+        try:
+            segment, fd = self._ingestion.offer(name, life)
+        except OSError as error:
+            self.problem = f"no event segment could be opened: {error.strerror}"
+            return
+        try:
+            with contextlib.suppress(ChannelGone):
+                follower.channel.send(SegmentOffer(segment=segment), (fd,), keep=5.0)
+        finally:
+            os.close(fd)
+
+    async def _asked(self, message: WorkerRequest, fds: tuple[int, ...]) -> Message:
+        match message:
+            case PublishAsk(seconds=seconds):
+                try:
+                    return await self._publisher.publish(min(max(seconds, 0.0), 30.0))
+                except PublishError as error:
+                    return Refused(reason="store", sentence=str(error)[:4000])
+            case SessionsAsk():
+                lists, missing = await self._ask_doors(message, Sessions)
+                return Sessions(sessions=tuple(s for one in lists for s in one.sessions), missing=missing)
+            case KillAsk():
+                if not (message.session or message.device or message.account or message.organisation):
+                    return Refused(reason="nothing-named", sentence="Say which session, device or account.")
+                counts, missing = await self._ask_doors(message, Killed)
+                return Killed(count=sum(k.count for k in counts), missing=missing)
+            case HealthAsk():
+                return self.health()
+
+    async def sign_head(self, payload: bytes) -> bytes:
+        """The keeper's signature of an audit head. Raises ChannelGone and ChannelRefused."""
+        return (await self._keeper().request(SignHeadAsk(payload=payload), Octets)).value
+
+    async def public_keys(self) -> PublicKeys:
+        """The keeper's public keys. Raises ChannelGone and ChannelRefused."""
+        return await self._keeper().request(PublicKeysAsk(), PublicKeys)
+
+    def _keeper(self) -> Channel:
+        for follower in self._publisher.followers.values():
+            if follower.role == "keeper":
+                return follower.channel
+        raise ChannelGone("there is no keeper")
+
+    def health(self) -> Health:
+        """How it stands: who holds which snapshot, and what is wrong, if anything."""
+        damaged = self._ingestion.damaged + self._ingestion.rejected if self._ingestion is not None else 0
+        return Health(
+            number=self._publisher.number,
+            made_at=self._publisher.made_at,
+            followers={n: f.number for n, f in self._publisher.followers.items()},
+            damaged=damaged,
+            problem=(self._publisher.problem or self.problem)[:4000],
+        )
+
+    async def _ask_doors(self, ask: Message, answers: type[M]) -> tuple[list[M], tuple[str, ...]]:
+        doors = [(n, f) for n, f in sorted(self._publisher.followers.items()) if f.role == "doors"]
+        results = await asyncio.gather(
+            *(f.channel.request(ask, answers, 1.0) for _, f in doors), return_exceptions=True
+        )
+        given: list[M] = []
+        missing: list[str] = []
+        for (name, _), result in zip(doors, results, strict=True):
+            if isinstance(result, ChannelGone | ChannelRefused):
+                missing.append(name)
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                given.append(result)
+        return given, tuple(missing)

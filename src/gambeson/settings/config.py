@@ -1,0 +1,82 @@
+"""The settings file as a whole. Every setting of Gambeson is declared once, in this package.
+
+To add one: one field in its section (``doors``, ``servers``, ``data``, ``ldap``) and ``./dev docs``. The names are
+what stands in the TOML file. Durations are whole seconds and end in ``_s``, sizes are octets and end in ``_bytes``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gambeson.model.server import MailServer
+
+from .data import Keeper, OrganisationDefaults, SnapshotAge, Store, Submission, Throttle
+from .declare import Problem, section, setting, tables
+from .doors import Doors, Listen, Tls, Users
+from .kinds import PATH
+from .ldap import Ldap
+from .secret import SecretRef
+from .servers import Server, loopback
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings file. Every section may be left out."""
+
+    data: str = setting(
+        "",
+        PATH,
+        "The data directory, where --data and GAMBESON_DATA name none.",
+        "Empty: $XDG_STATE_HOME/gambeson, else ~/.local/state/gambeson.",
+        example='"/var/lib/gambeson"',
+    )
+    listen: Listen = section(Listen)
+    tls: Tls = section(Tls)
+    doors: Doors = section(Doors)
+    users: Users = section(Users)
+    server: tuple[Server, ...] = tables(Server)
+    organisation: OrganisationDefaults = section(OrganisationDefaults)
+    submission: Submission = section(Submission)
+    store: Store = section(Store)
+    keeper: Keeper = section(Keeper)
+    snapshot: SnapshotAge = section(SnapshotAge)
+    ldap: Ldap = section(Ldap)
+    throttle: Throttle = section(Throttle)
+
+    @property
+    def servers(self) -> tuple[MailServer, ...]:
+        """The mail servers as the rest of the program knows them."""
+        return tuple(each.model() for each in self.server)
+
+    @property
+    def master_passwords(self) -> dict[str, SecretRef]:
+        """Where each server's master password is, by the server's name."""
+        return {each.name: each.master_password for each in self.server if each.master_password is not None}
+
+    def check(self) -> Iterator[Problem]:
+        """Names are used once, and no door leads to itself."""
+        seen: set[str] = set()
+        for number, server in enumerate(self.server):
+            if not server.name.strip():
+                yield Problem(f"server.{number}.name", "is empty; give the server a name")
+            if server.name in seen:
+                yield Problem(
+                    f"server.{number}.name", f"is {server.name!r}, which another server has; change one"
+                )
+            seen.add(server.name)
+            yield from self._check_loop(number, server)
+
+    def _check_loop(self, number: int, server: Server) -> Iterator[Problem]:
+        for name in ("imap", "pop3", "submission", "sieve"):
+            endpoint = getattr(server, name)
+            if endpoint is None or endpoint.unix:
+                continue
+            for listener, addresses in self.listen.doors().items():
+                for address in addresses:
+                    wild = address.host in ("0.0.0.0", "::") and loopback(endpoint)  # noqa: S104 - compared, not bound
+                    if address.port == endpoint.port and (wild or address.host == endpoint.host):
+                        yield Problem(
+                            f"server.{number}.{name}",
+                            f"leads back to our own door (listen.{listener.value}); change one of the two",
+                        )

@@ -1,0 +1,247 @@
+"""Events: appended exactly once, asked for by one organisation.
+
+A batch, the place in the spool behind it and the failed guesses that it tells of are one
+transaction: after a crash the worker reads on from the stored place and nothing is counted twice or
+lost. An event with an id that is there already is dropped, so even a spool that is read again from
+its start adds nothing.
+
+A spool is written by a door that faces the internet, so events are hostile input: text is cut to its
+limit and cleaned, data that is too large or no JSON is replaced by a note, and no event can stop the
+ingestion.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from gambeson.model.event import Event
+
+from . import plain
+from .engine import EVERYWHERE, Database
+from .errors import BadValue, Conflict
+from .event_schema import cursors, events, failures
+from .scope import Scoped
+
+MAX_BATCH = 10_000
+MAX_DATA = 16 * 1024
+FAILURE_HOURS = 24
+_LIMITS = {
+    "id": 128,
+    "kind": 100,
+    "organisation": 64,
+    "account": 64,
+    "device": 64,
+    "door": 32,
+    "source": 64,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A batch was read from ``spool`` between these places (bytes, or whatever the reader counts)."""
+
+    spool: str
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed guess that event ``event`` tells of: ``subject`` is the account's id, or the canonical
+    address where there is no such account (then ``organisation`` may be empty)."""
+
+    event: str
+    organisation: str
+    subject: str
+    at: float
+
+
+class EventLog:
+    """The worker's side: takes in what the doors wrote, for all organisations."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(
+        self, batch: Sequence[Event], cursor: Cursor | None = None, *, failures: Iterable[Failure] = ()
+    ) -> int:
+        """Stores a batch; gives how many of its events were new.
+
+        Where the spool's place is already at or past ``cursor.after``, nothing is done. Raises
+        Conflict where ``cursor.before`` is not the stored place (somebody else reads that spool).
+        """
+        if len(batch) > MAX_BATCH:
+            raise BadValue(f"A batch has at most {MAX_BATCH} events.")
+        with self._database.write(EVERYWHERE) as conn:
+            if cursor is not None and not _advance(conn, cursor):
+                return 0
+            new = _insert(conn, [_row(event) for event in batch])
+            _count(conn, [f for f in failures if _clean(f.event, _LIMITS["id"]) in new])
+        return len(new)
+
+    def cursor(self, spool: str) -> int:
+        """The place up to which the spool was taken in; 0 for one that was never seen."""
+        with self._database.read(EVERYWHERE) as conn:
+            return _position(conn, spool) or 0
+
+    def cursors(self) -> dict[str, int]:
+        """The places of all spools that are known."""
+        with self._database.read(EVERYWHERE) as conn:
+            return {row.spool: int(row.position) for row in conn.execute(sa.select(cursors))}
+
+    def forget_spool(self, spool: str) -> None:
+        """Forgets the place of a spool that was taken in whole and deleted."""
+        with self._database.write(EVERYWHERE) as conn:
+            conn.execute(sa.delete(cursors).where(cursors.c.spool == spool))
+
+    def failures(self, now: float) -> Sequence[tuple[str, int]]:
+        """Failed guesses of the last 24 hours for each subject (whole hours, rounded up in time)."""
+        since = _hour(now) - FAILURE_HOURS
+        query = (
+            sa.select(failures.c.subject, sa.func.sum(failures.c.count))
+            .where(failures.c.hour >= since)
+            .group_by(failures.c.subject)
+            .order_by(failures.c.subject)
+        )
+        with self._database.read(EVERYWHERE) as conn:
+            return [(row[0], int(row[1])) for row in conn.execute(query)]
+
+    def prune(self, before: float) -> int:
+        """Deletes events older than ``before`` and failures no longer counted; gives how many events."""
+        with self._database.write(EVERYWHERE) as conn:
+            conn.execute(sa.delete(failures).where(failures.c.hour < _hour(before) - FAILURE_HOURS))
+            return conn.execute(sa.delete(events).where(events.c.at < before)).rowcount
+
+
+class Events(Scoped):
+    """The events of one organisation, to read."""
+
+    def query(
+        self,
+        *,
+        kind: str = "",
+        account: str = "",
+        device: str = "",
+        door: str = "",
+        since: float = 0.0,
+        until: float = 0.0,
+        limit: int = 1_000,
+        newest_first: bool = True,
+    ) -> Sequence[Event]:
+        """Events that fit every given condition; ``until`` is exclusive, 0 means no end.
+
+        ``kind`` is a whole kind or the beginning of one: ``door.login`` finds ``door.login.refused``.
+        """
+        where: list[sa.ColumnElement[bool]] = []
+        if kind:
+            where.append(sa.or_(events.c.kind == kind, events.c.kind.startswith(kind + ".", autoescape=True)))
+        named = ((events.c.account, account), (events.c.device, device), (events.c.door, door))
+        where += [column == value for column, value in named if value]
+        if since:
+            where.append(events.c.at >= since)
+        if until:
+            where.append(events.c.at < until)
+        order = [events.c.at.desc(), events.c.id.desc()] if newest_first else [events.c.at, events.c.id]
+        with self._reading() as scope:
+            return [event_of(row) for row in scope.rows(events, *where, order=order, limit=limit)]
+
+    def last_use(self) -> dict[str, tuple[float, str]]:
+        """When and from where each device was last let in: ``{device: (at, source)}``."""
+        with self._reading() as scope:
+            newest = (
+                sa.select(events.c.device, sa.func.max(events.c.at).label("at"))
+                .where(events.c.organisation == scope.organisation, events.c.device != "")
+                .where(events.c.kind == "door.login.allowed")
+                .group_by(events.c.device)
+                .subquery()
+            )
+            query = (
+                sa.select(events.c.device, events.c.at, events.c.source)
+                .join(newest, sa.and_(newest.c.device == events.c.device, newest.c.at == events.c.at))
+                .where(events.c.organisation == scope.organisation, events.c.kind == "door.login.allowed")
+            )
+            return {row.device: (row.at, row.source) for row in scope.conn.execute(query)}
+
+
+def event_of(row: sa.Row[Any]) -> Event:
+    """The event in a row."""
+    return Event(**(dict(row._mapping) | {"data": cast("dict[str, object]", plain.load(row.data))}))
+
+
+def _advance(conn: Connection, cursor: Cursor) -> bool:
+    plain.text(cursor.spool, "spool's name", 200, empty=False)
+    stored = _position(conn, cursor.spool, lock=True)
+    if stored is not None and stored >= cursor.after:
+        return False
+    if (stored or 0) != cursor.before or cursor.after < cursor.before:
+        raise Conflict(
+            f"The spool {cursor.spool} was taken in up to {stored or 0}, not {cursor.before}: read on there."
+        )
+    if stored is None:
+        conn.execute(sa.insert(cursors).values(spool=cursor.spool, position=cursor.after))
+    else:
+        conn.execute(sa.update(cursors).where(cursors.c.spool == cursor.spool).values(position=cursor.after))
+    return True
+
+
+def _position(conn: Connection, spool: str, *, lock: bool = False) -> int | None:
+    query = sa.select(cursors.c.position).where(cursors.c.spool == spool)
+    found: int | None = conn.execute(query.with_for_update() if lock else query).scalar()
+    return found
+
+
+def _insert(conn: Connection, rows: list[dict[str, object]]) -> set[str]:
+    if not rows:
+        return set()
+    make = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+    statement = make(events).on_conflict_do_nothing(index_elements=["id"]).returning(events.c.id)
+    return {row.id for row in conn.execute(statement, rows)}
+
+
+def _count(conn: Connection, found: list[Failure]) -> None:
+    counts: dict[tuple[str, str, int], int] = {}
+    for failure in found:
+        hour = _hour(_time(failure.at))
+        key = (_clean(failure.organisation, 64), _clean(failure.subject, 254), hour)
+        counts[key] = counts.get(key, 0) + 1
+    make = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+    for (organisation, subject, hour), count in sorted(counts.items()):
+        statement = make(failures).values(organisation=organisation, subject=subject, hour=hour, count=count)
+        conn.execute(
+            statement.on_conflict_do_update(
+                index_elements=["organisation", "subject", "hour"],
+                set_={"count": failures.c.count + statement.excluded.count},
+            )
+        )
+
+
+def _row(event: Event) -> dict[str, object]:
+    row: dict[str, object] = {name: _clean(getattr(event, name), limit) for name, limit in _LIMITS.items()}
+    try:
+        data = plain.dump(dict(event.data), MAX_DATA)
+    except (BadValue, TypeError, ValueError):
+        data = plain.dump({"_dropped": "the event's data was too large or not storable"})
+    return row | {"at": _time(event.at), "data": data}
+
+
+def _clean(value: object, limit: int) -> str:
+    text = str(value)[:limit]
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def _time(at: object) -> float:
+    good = isinstance(at, int | float) and math.isfinite(at) and 0 <= at < 253_402_300_800
+    return float(cast("float", at)) if good else 0.0
+
+
+def _hour(at: float) -> int:
+    return int(at // 3600)

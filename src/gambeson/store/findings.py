@@ -1,0 +1,165 @@
+"""Findings: one for each claim (rule and asset), opened once, seen again, closed by measuring.
+
+Seeing an open finding again only moves ``last_seen`` and the evidence; what changes its life
+(opened, opened again, closed, waived) is an act and goes to the audit log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from gambeson.model.finding import Confidence, Evidence, Finding, FindingState, Severity
+
+from . import plain, schema
+from .errors import BadValue, NotFound
+from .scope import Scope, Scoped
+
+_LIVE = (FindingState.OPEN, FindingState.ACKNOWLEDGED)
+MAX_EVIDENCE = 200
+
+
+class Findings(Scoped):
+    """The findings of one organisation."""
+
+    def open(self, finding: Finding, *, by: str, at: float) -> Finding:
+        """Opens a finding, or sees it again where its rule and asset are known.
+
+        A closed one is opened again with its first ``first_seen``; a waiver holds until its end. The
+        finding's id, organisation, state and times are set here. Raises BadValue.
+        """
+        values = _values(finding)
+        table = schema.findings
+        same = (
+            table.c.rule == finding.rule,
+            table.c.asset_kind == finding.asset_kind,
+            table.c.asset_name == finding.asset_name,
+        )
+        with self._changing(by, at) as change:
+            row = change.one(table, *same)
+            if row is None:
+                new = plain.text(finding.id, "id", 64) or plain.new_id("find")
+                life: dict[str, Any] = {"state": str(FindingState.OPEN), "first_seen": at, "last_seen": at}
+                change.insert(table, id=new, **values, **life, closing_reason="", waived_until=0.0)
+                change.audit("finding.opened", new, rule=finding.rule, asset=finding.asset_name)
+                return _get(change, new)
+            state = FindingState(row.state)
+            waived = state is FindingState.WAIVED and row.waived_until > at
+            change.update(table, table.c.id == row.id, **values, last_seen=at)
+            if state in _LIVE or waived:
+                change.unaudited()
+            else:
+                change.update(
+                    table,
+                    table.c.id == row.id,
+                    state=str(FindingState.OPEN),
+                    closing_reason="",
+                    waived_until=0.0,
+                )
+                change.audit("finding.opened-again", row.id, was=str(state), rule=finding.rule)
+            return _get(change, row.id)
+
+    def get(self, id: str) -> Finding:
+        """The finding. Raises NotFound."""
+        with self._reading() as scope:
+            return _get(scope, id)
+
+    def list(
+        self,
+        *,
+        states: Sequence[FindingState] = _LIVE,
+        at_least: Severity = Severity.INFO,
+        asset_kind: str | None = None,
+        asset_name: str | None = None,
+        rule: str | None = None,
+        limit: int = 1_000,
+    ) -> Sequence[Finding]:
+        """Findings in one of ``states``, the worst first, then the newest."""
+        table = schema.findings
+        where = [table.c.state.in_([str(s) for s in states]), table.c.severity >= int(at_least)]
+        for column, value in ((table.c.asset_kind, asset_kind), (table.c.asset_name, asset_name)):
+            if value is not None:
+                where.append(column == value)
+        if rule is not None:
+            where.append(table.c.rule == rule)
+        order = [table.c.severity.desc(), table.c.last_seen.desc(), table.c.id]
+        with self._reading() as scope:
+            return [finding_of(row) for row in scope.rows(table, *where, order=order, limit=limit)]
+
+    def acknowledge(self, id: str, *, by: str, at: float) -> Finding:
+        """Somebody has seen it and works on it; it stays open. Raises NotFound."""
+        return self._move(id, FindingState.ACKNOWLEDGED, "", 0.0, by, at)
+
+    def close(self, id: str, state: FindingState, *, reason: str, by: str, at: float) -> Finding:
+        """Closes as fixed or verified; ``reason`` says what was measured. Raises NotFound, BadValue."""
+        if state not in (FindingState.FIXED, FindingState.VERIFIED):
+            raise BadValue("A finding is closed as fixed or verified; anything else is a waiver.")
+        plain.text(reason, "reason", empty=False)
+        return self._move(id, state, reason, 0.0, by, at)
+
+    def waive(self, id: str, *, until: float, reason: str, by: str, at: float) -> Finding:
+        """Accepts it until a date, for a reason; ``by`` answers for it. Raises NotFound, BadValue."""
+        plain.text(reason, "reason", empty=False)
+        if plain.moment(until, "end of the waiver") <= at:
+            raise BadValue("A waiver needs an end in the future.")
+        return self._move(id, FindingState.WAIVED, reason, until, by, at)
+
+    def _move(self, id: str, state: FindingState, reason: str, until: float, by: str, at: float) -> Finding:
+        table = schema.findings
+        with self._changing(by, at) as change:
+            before = _get(change, id)
+            change.update(
+                table, table.c.id == id, state=str(state), closing_reason=reason, waived_until=until
+            )
+            change.audit(
+                f"finding.{state}", id, was=str(before.state), reason=reason, until=until, rule=before.rule
+            )
+            return _get(change, id)
+
+
+def finding_of(row: sa.Row[Any]) -> Finding:
+    """The finding in a row."""
+    return Finding(
+        id=row.id,
+        organisation=row.organisation,
+        asset_kind=row.asset_kind,
+        asset_name=row.asset_name,
+        rule=row.rule,
+        title=row.title,
+        severity=Severity(row.severity),
+        reason=row.reason,
+        confidence=Confidence(row.confidence),
+        state=FindingState(row.state),
+        first_seen=row.first_seen,
+        last_seen=row.last_seen,
+        evidence=tuple(Evidence(**e) for e in cast("list[dict[str, Any]]", plain.load(row.evidence))),
+        remedy=plain.words(row.remedy),
+        references=plain.words(row.references),
+    )
+
+
+def _get(scope: Scope, id: str) -> Finding:
+    row = scope.one(schema.findings, schema.findings.c.id == id)
+    if row is None:
+        raise NotFound(f"There is no finding {id[:80]}.")
+    return finding_of(row)
+
+
+def _values(finding: Finding) -> dict[str, Any]:
+    if len(finding.evidence) > MAX_EVIDENCE:
+        raise BadValue(f"A finding has at most {MAX_EVIDENCE} pieces of evidence.")
+    return {
+        "asset_kind": plain.text(finding.asset_kind, "kind of asset", 100, empty=False),
+        "asset_name": plain.text(finding.asset_name, "asset's name", empty=False),
+        "rule": plain.text(finding.rule, "rule's name", 200, empty=False),
+        "title": plain.text(finding.title, "title", empty=False),
+        "severity": int(finding.severity),
+        "reason": plain.text(finding.reason, "reason", 8_000, lines=True),
+        "confidence": str(finding.confidence),
+        "evidence": plain.dump([asdict(e) for e in finding.evidence], 512 * 1024),
+        "remedy": plain.dump(list(finding.remedy)),
+        "references": plain.dump(list(finding.references)),
+    }

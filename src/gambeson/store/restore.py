@@ -1,0 +1,203 @@
+"""Restoring a backup: all of it, or nothing, and the old state is kept aside.
+
+The archive is unpacked and examined beside the data directory, then the two change places by
+renaming. Gambeson must be stopped meanwhile; the command line sees to that.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from . import migrate
+from .archive import MAX_BYTES, Archive, Manifest, open_archive
+from .engine import EVERYWHERE, Database, open_databases
+from .errors import BadValue, Conflict, StoreDamaged, StoreUnreachable, explained
+from .urls import CONTROL_FILE, EVENTS_FILE, locate
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was restored; ``aside`` is where the old data directory lies now (None: there was none)."""
+
+    manifest: Manifest
+    aside: Path | None = None
+
+
+def restore(
+    source: Path,
+    data_dir: Path,
+    *,
+    force: bool = False,
+    keep: Sequence[str] = (),
+    max_bytes: int = MAX_BYTES,
+) -> Restored:
+    """Restores a SQLite backup into ``data_dir``.
+
+    A data directory with something in it is replaced only with ``force``, and kept aside. ``keep``
+    names entries of the old one (the keeper's key) that are copied over where the backup has none.
+    Raises BadValue, Conflict, StoreDamaged, SchemaNewer, StoreUnreachable, StoreFull.
+    """
+    target = data_dir.resolve()
+    with open_archive(source, max_bytes=max_bytes) as archive:
+        _check_kind(archive, "sqlite", source)
+        occupied = target.exists() and (not target.is_dir() or any(target.iterdir()))
+        if occupied and not force:
+            raise Conflict(f"{target} is not empty: give --force to replace it (it is kept aside).")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            work = Path(tempfile.mkdtemp(prefix=".gambeson-restore-", dir=target.parent))
+            try:
+                _unpack(archive, work)
+                if occupied:
+                    _take_over(target, work, keep)
+                aside = _swap(work, target, occupied)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+        except OSError as error:
+            raise StoreUnreachable(
+                f"{target} could not be restored ({error.strerror}): nothing was changed."
+            ) from error
+        return Restored(archive.manifest, aside)
+
+
+def restore_postgresql(source: Path, url: str, *, timeout: float = 30.0) -> Restored:
+    """Restores a PostgreSQL backup into an empty database. Files beside the tables are not restored.
+
+    Raises BadValue, Conflict (database not empty), StoreDamaged, SchemaNewer and the like.
+    """
+    with open_archive(source) as archive:
+        _check_kind(archive, "postgresql", source)
+        database, _ = open_databases(locate(url), create=False, timeout=timeout)
+        try:
+            if not database.postgresql:
+                raise BadValue(f"The backup {source} is of a PostgreSQL store: give a postgresql:// address.")
+            _require_empty(database)
+            for lineage in migrate.HEADS:
+                migrate.move(database, lineage, archive.manifest.schema[lineage])
+            with database.write(EVERYWHERE) as conn:
+                _copy_in(conn, archive)
+            for lineage in migrate.HEADS:
+                migrate.ensure(database, lineage, migrate=True)
+        finally:
+            database.close()
+        return Restored(archive.manifest)
+
+
+def _check_kind(archive: Archive, kind: str, source: Path) -> None:
+    manifest = archive.manifest
+    if manifest.kind != kind:
+        raise BadValue(f"The backup {source} is of a {manifest.kind!a} store, not of {kind}.")
+    wanted = (
+        {CONTROL_FILE, EVENTS_FILE} if kind == "sqlite" else {f"tables/{t}.copy" for t in manifest.tables}
+    )
+    if (
+        not wanted
+        or not wanted <= set(manifest.files)
+        or set(manifest.schema) != set(migrate.HEADS)
+        or "" in manifest.schema.values()
+    ):
+        raise StoreDamaged(f"The backup {source} cannot be used: a database is missing in it.")
+    for lineage, version in manifest.schema.items():
+        migrate.check(version, lineage, str(source))
+
+
+def _unpack(archive: Archive, work: Path) -> None:
+    for name in archive.manifest.files:
+        path = work / name.removeprefix("files/")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
+            archive.extract(name, out)
+            out.flush()
+            os.fsync(out.fileno())
+    for name in (CONTROL_FILE, EVENTS_FILE):
+        with explained(str(work / name)), closing(sqlite3.connect(work / name)) as conn:
+            if conn.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
+                raise StoreDamaged(f"The backup cannot be used: {name} in it is damaged.")
+
+
+def _take_over(old: Path, work: Path, keep: Sequence[str]) -> None:
+    """Copies what shall be kept, and gives everything the owner of the old data directory."""
+    for name in keep:
+        entry, new = old / name, work / name
+        if not entry.exists() or new.exists():
+            continue
+        if entry.is_dir():
+            shutil.copytree(entry, new, symlinks=True)
+        else:
+            shutil.copy2(entry, new)
+    if os.geteuid() == 0:
+        owner = old.stat()
+        for path in (work, *work.rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def _swap(work: Path, target: Path, occupied: bool) -> Path | None:
+    if not occupied:
+        work.rename(target)  # onto an empty directory, or none
+        return None
+    number = 1
+    while (aside := target.with_name(f"{target.name}.before-restore-{number}")).exists():
+        number += 1
+    target.rename(aside)
+    try:
+        work.rename(target)
+    except OSError:
+        aside.rename(target)
+        raise
+    return aside
+
+
+def _require_empty(database: Database) -> None:
+    with database.read(EVERYWHERE) as conn:
+        used = any(migrate.version(conn, lineage) for lineage in migrate.HEADS)
+    if used:
+        raise Conflict(
+            f"The database {database.shown} has a store in it: make an empty one and restore there."
+        )
+
+
+def _copy_in(conn: Connection, archive: Archive) -> None:
+    import psycopg
+    from psycopg import sql
+
+    inspector = sa.inspect(conn)
+    known = {name: {c["name"] for c in inspector.get_columns(name)} for name in inspector.get_table_names()}
+    for table, columns in archive.manifest.tables.items():
+        if not columns or not set(columns) <= known.get(table, set()):
+            raise StoreDamaged(f"The backup cannot be used: it has a table {table!a} of another kind.")
+    catalogue = sa.table("pg_class", sa.column("relname"), sa.column("relforcerowsecurity"))
+    query = sa.select(catalogue.c.relname).where(
+        catalogue.c.relforcerowsecurity, catalogue.c.relname.in_(list(archive.manifest.tables))
+    )
+    forced = {row.relname for row in conn.execute(query)}
+    conn.exec_driver_sql("DELETE FROM installation")
+    driver: Any = conn.connection.driver_connection
+    with driver.cursor() as cursor:
+        for table, columns in archive.manifest.tables.items():
+            name = sql.Identifier(table)
+            # COPY FROM refuses tables with row-level security even where all rows would pass; the
+            # owner may lift it for itself in this transaction, and nobody else sees that.
+            if table in forced:
+                cursor.execute(sql.SQL("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY").format(name))
+            statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+                name, sql.SQL(", ").join(map(sql.Identifier, columns))
+            )
+            try:
+                with cursor.copy(statement) as copy:
+                    for chunk in archive.chunks(f"tables/{table}.copy"):
+                        copy.write(chunk)
+            except psycopg.Error as error:
+                raise StoreDamaged(f"The backup cannot be used: its table {table} was refused.") from error
+        for table in sorted(forced):
+            cursor.execute(sql.SQL("ALTER TABLE {} FORCE ROW LEVEL SECURITY").format(sql.Identifier(table)))

@@ -1,0 +1,275 @@
+"""The control tables. Every row belongs to an organisation, and the keys say so.
+
+* The primary key of an owned table begins with ``organisation``; references between owned tables
+  carry it too, so that the database itself refuses a device on another organisation's account.
+* Ids, domains, addresses, certificate serials and a credential's public id are unique over the
+  installation: the doors find an account by them before they know the organisation.
+* ``installation`` has one row and ``audit_heads`` holds signatures; both belong to nobody.
+* Times are seconds since 1970 (double), lists are JSON text, secrets are sealed or hashed before
+  they come here.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKeyConstraint, Integer, LargeBinary, Text
+
+control_metadata = sa.MetaData()
+
+
+def _text(name: str, **more: object) -> Column[str]:
+    return Column(name, Text, nullable=False, **more)  # type: ignore[arg-type]  # keywords as given
+
+
+def _time(name: str) -> Column[float]:
+    return Column(name, Float(53), nullable=False)
+
+
+def _to(column: str, table: str, other: str = "id") -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(
+        ["organisation", column], [f"{table}.organisation", f"{table}.{other}"], ondelete="CASCADE"
+    )
+
+
+def _of_organisation() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["organisation"], ["organisations.id"], ondelete="CASCADE")
+
+
+installation = sa.Table(
+    "installation",
+    control_metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    _text("name"),  # random; part of what a signed head signs, so that heads are not exchangeable
+    Column("change_counter", BigInteger, nullable=False),
+    Column("audit_count", BigInteger, nullable=False),
+    _text("audit_hash"),
+)
+
+organisations = sa.Table(
+    "organisations",
+    control_metadata,
+    _text("id", primary_key=True),
+    _text("name"),
+    _text("name_key", unique=True),  # casefolded: "Acme" and "acme" would be mixed up in --org
+    _text("enrolment_url"),
+    Column("policy_version", Integer, nullable=False),
+)
+
+domains = sa.Table(
+    "domains",
+    control_metadata,
+    _text("domain", primary_key=True),
+    _text("organisation", index=True),
+    _of_organisation(),
+)
+
+accounts = sa.Table(
+    "accounts",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    _text("id", primary_key=True),
+    _text("address"),
+    _text("groups"),
+    Column("enabled", Boolean, nullable=False),
+    _text("source"),
+    _text("upstream_login"),
+    _text("server"),
+    Column("sealed_password", LargeBinary, nullable=False),
+    sa.UniqueConstraint("id"),
+    _of_organisation(),
+)
+
+addresses = sa.Table(
+    "addresses",
+    control_metadata,
+    _text("address", primary_key=True),
+    _text("organisation"),
+    _text("account"),
+    Column("alias", Boolean, nullable=False),
+    Column("position", Integer, nullable=False),
+    _to("account", "accounts"),
+    sa.Index("addresses_of_account", "organisation", "account"),
+)
+
+passwords = sa.Table(
+    "passwords",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    _text("account", primary_key=True),
+    _text("hash"),
+    _time("set_at"),
+    _to("account", "accounts"),
+)
+
+devices = sa.Table(
+    "devices",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    _text("id", primary_key=True),
+    _text("account"),
+    _text("name"),
+    _text("kind"),
+    _text("state"),
+    _text("doors"),
+    _time("created_at"),
+    _time("expires_at"),
+    _text("networks"),
+    _text("senders"),
+    Column("hourly_limit", Integer, nullable=False),
+    _text("owner"),
+    _time("review_at"),
+    sa.UniqueConstraint("id"),
+    sa.UniqueConstraint("organisation", "account", "name"),
+    _to("account", "accounts"),
+)
+
+credentials = sa.Table(
+    "credentials",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    _text("id", primary_key=True),
+    _text("device"),
+    _text("kind"),
+    _text("public_id"),
+    Column("verifier", LargeBinary, nullable=False),
+    _time("created_at"),
+    _time("expires_at"),
+    _time("revoked_at"),
+    sa.UniqueConstraint("id"),
+    sa.UniqueConstraint("kind", "public_id"),
+    _to("device", "devices"),
+    sa.Index("credentials_of_device", "organisation", "device"),
+)
+
+# A certificate outlives its device here: the revocation list needs it until it expires.
+certificates = sa.Table(
+    "certificates",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    _text("serial", primary_key=True),
+    _text("fingerprint", unique=True),
+    _text("device"),
+    _time("issued_at"),
+    _time("not_after"),
+    _time("revoked_at"),
+    _text("revocation_reason"),
+    sa.UniqueConstraint("serial"),
+    _of_organisation(),
+    sa.Index("certificates_of_device", "organisation", "device"),
+)
+
+policies = sa.Table(
+    "policies",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    _text("source"),
+    _text("note"),
+    _text("by"),
+    _time("at"),
+    _of_organisation(),
+)
+
+modes = sa.Table(
+    "modes",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    _text("door", primary_key=True),
+    _text("group_name", primary_key=True),
+    _text("account", primary_key=True),
+    _text("mode"),
+    _time("until"),
+    _text("reason"),
+    _of_organisation(),
+)
+
+sealed = sa.Table(
+    "sealed",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    _text("name", primary_key=True),
+    Column("box", LargeBinary, nullable=False),
+    _time("at"),
+    _of_organisation(),
+)
+
+bypasses = sa.Table(
+    "bypasses",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    _time("until"),
+    _text("reason"),
+    _text("by"),
+    _time("at"),
+    _of_organisation(),
+)
+
+findings = sa.Table(
+    "findings",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    _text("id", primary_key=True),
+    _text("asset_kind"),
+    _text("asset_name"),
+    _text("rule"),
+    _text("title"),
+    Column("severity", Integer, nullable=False),
+    _text("reason"),
+    _text("confidence"),
+    _text("state"),
+    _time("first_seen"),
+    _time("last_seen"),
+    _text("evidence"),
+    _text("remedy"),
+    _text("references"),
+    _text("closing_reason"),
+    _time("waived_until"),
+    sa.UniqueConstraint("id"),
+    sa.UniqueConstraint("organisation", "rule", "asset_kind", "asset_name"),
+    _of_organisation(),
+)
+
+jobs = sa.Table(
+    "jobs",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    _text("id", primary_key=True),
+    _text("kind"),
+    _text("payload"),
+    _text("state"),
+    Column("attempts", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    _time("run_at"),
+    _time("lease_until"),
+    _text("worker"),
+    _text("result"),
+    _time("created_at"),
+    _time("changed_at"),
+    sa.UniqueConstraint("id"),
+    _of_organisation(),
+    sa.Index("jobs_to_claim", "state", "run_at"),
+)
+
+audit = sa.Table(
+    "audit",
+    control_metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    _time("at"),
+    _text("by"),
+    _text("organisation"),
+    _text("action"),
+    _text("subject"),
+    _text("details"),
+    _text("prev_hash"),
+    _text("hash", index=True),
+    sa.Index("audit_of_organisation", "organisation", "seq"),
+)
+
+audit_heads = sa.Table(
+    "audit_heads",
+    control_metadata,
+    Column("count", BigInteger, primary_key=True, autoincrement=False),
+    _text("hash"),
+    _time("at"),
+    Column("signature", LargeBinary, nullable=False),
+)

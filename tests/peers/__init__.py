@@ -1,0 +1,46 @@
+"""Mail servers, directories and databases that nobody here wrote, started for tests on loopback.
+
+Nothing of the system's own configuration is used or changed: each peer gets a directory of its own, ports of its
+own, and ends with the test session. Most need root or their own system user, as the packages make them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin", "/usr/lib/postgresql/15/bin"])
+
+# peer -> (programs, Debian package, needs root)
+PROGRAMS = {
+    "dovecot": (("dovecot",), "dovecot-imapd", False),
+    "postfix": (("postfix", "postconf"), "postfix", True),
+    "slapd": (("slapd", "slapadd"), "slapd", False),
+    "postgresql": (("initdb", "postgres"), "postgresql-15", False),
+    "nginx": (("nginx",), "nginx-core", False),
+    "curl": (("curl",), "curl", False),
+    "mbsync": (("mbsync",), "isync", False),
+    "msmtp": (("msmtp",), "msmtp", False),
+    "swaks": (("swaks",), "swaks", False),
+    "neomutt": (("neomutt", "tmux"), "neomutt", False),
+    "openssl": (("openssl",), "openssl", False),
+}
+
+
+def program(name: str) -> str:
+    """The path of a program, also of those in sbin. Raises LookupError."""
+    found = shutil.which(name, path=_PATH)
+    if not found:
+        raise LookupError(f"{name} is not installed")
+    return found
+
+
+def missing_programs(peer: str) -> str:
+    """Why this peer cannot be had here, as a sentence; empty where it can."""
+    programs, package, root = PROGRAMS[peer]
+    for name in programs:
+        if not shutil.which(name, path=_PATH):
+            return f"{peer}: {name} is not installed (Debian package {package})"
+    if root and os.geteuid() != 0:
+        return f"{peer}: starting it needs root"
+    return ""

@@ -56,7 +56,13 @@ def snapshot(accounts: int, now: float) -> SnapshotIndex:
     """A made-up organisation with one device per account."""
     own = "o"
     people = [
-        Account(f"a{i}", own, f"user{i}@example.org", (f"u{i}@example.org",), ("sales", "all") if i % 9 else ("all",))
+        Account(
+            f"a{i}",
+            own,
+            f"user{i}@example.org",
+            (f"u{i}@example.org",),
+            ("sales", "all") if i % 9 else ("all",),
+        )
         for i in range(accounts)
     ]
     devices = [Device(f"d{i}", own, f"a{i}", "phone", doors=MAIL_DOORS) for i in range(accounts)]
@@ -86,7 +92,9 @@ def main() -> int:
     requests = []
     for i in range(rounds):
         who = i * 7919 % accounts
-        source = f"203.{i % 250}.{i // 250 % 250}.9" if i % 3 else f"2001:db8:{i % 65536:x}::{i // 7 % 65536:x}"
+        source = (
+            f"203.{i % 250}.{i // 250 % 250}.9" if i % 3 else f"2001:db8:{i % 65536:x}::{i // 7 % 65536:x}"
+        )
         identity = Identity(f"user{who}@example.org", "o")
         if i % 4:
             identity = Identity(identity.claimed, "o", f"a{who}", f"d{who}", f"c{who}", Rung.DEVICE_SECRET)

@@ -92,6 +92,8 @@ make_environment() {
     base=$(basename -- "$env")
     mutex=$parent/.env-mutex-$base building=$parent/.env-making-$base.$$
     [ -d "$parent" ] || mkdir -p -- "$parent" || fail 2 "$parent cannot be made; set GAMBESON_ENV to a place you can write to."
+    [ -w "$parent" ] || ! cmp -s "$lock" "$env/lock" ||
+        fail 2 "$env was made with a Python that you may not run; make it anew with one that everybody may, such as /usr/bin/python3."
     [ -w "$parent" ] || fail 2 "$env must be made once and you may not write to $parent; start ./gambeson once as its owner, or set GAMBESON_ENV."
     # The link's target is the builder's mark: made and readable in one step.
     until ln -s "$(mark $$)" "$mutex" 2>/dev/null; do

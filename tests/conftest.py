@@ -9,9 +9,14 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
 
 from peers import missing_programs
 from peers.fixtures import dovecot, pki, postfix, postgresql, slapd
+
+# No deadline: how long one example takes says more about the machine than about the code.
+settings.register_profile("gambeson", deadline=None, print_blob=True)
+settings.load_profile("gambeson")
 
 __all__ = ["dovecot", "pki", "postfix", "postgresql", "slapd"]
 

@@ -11,6 +11,7 @@ without TLS from the first byte.
 from __future__ import annotations
 
 import datetime
+import grp
 import ipaddress
 import os
 import pwd
@@ -87,7 +88,11 @@ class Dovecot:
         )
 
     def __enter__(self) -> Dovecot:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            shutil.rmtree(self.root, ignore_errors=True)
+            raise
         return self
 
     def __exit__(
@@ -175,7 +180,11 @@ class Dovecot:
             accounts = ""
         else:
             owner = pwd.getpwuid(os.geteuid())
-            accounts = f"default_internal_user = {owner.pw_name}\ndefault_login_user = {owner.pw_name}\n"
+            group = grp.getgrgid(os.getegid()).gr_name
+            accounts = (
+                f"default_internal_user = {owner.pw_name}\ndefault_login_user = {owner.pw_name}\n"
+                f"default_internal_group = {group}\n"
+            )
         services = "".join(
             f"service {name} {{\n  chroot =\n{_listeners(name, ports)}}}\n" for name in sorted(_SERVICES)
         )

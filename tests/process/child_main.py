@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import sample
+import process_world as sample
 
 from gambeson.process import child
 from gambeson.process.keeper import Keeper, rehearse

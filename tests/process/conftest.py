@@ -12,6 +12,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory):
-    import sample
+    import process_world as sample
 
     return sample.keys(tmp_path_factory.mktemp("keeper"))

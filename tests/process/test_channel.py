@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import time
@@ -214,10 +215,9 @@ def test_a_peer_that_does_not_read_cannot_fill_our_memory(run):
         one, other = pair()
         sender = Channel(one, Done, nobody, name="the worker")
         sent = 0
-        with pytest.raises(ChannelGone, match="does not read"):
-            while True:
+        with contextlib.suppress(ChannelGone):
+            for sent in range(100_000):
                 sender.send(Octets(value=b"x" * 1000))
-                sent += 1
         assert 1000 < sent < 4000
         heard = []
         Channel(other, Octets, lambda m, f: heard.append(m))

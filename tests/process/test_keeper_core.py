@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import process_world as sample
 import pytest
-import sample
 from joserfc import jwt
 from joserfc.jwk import ECKey
 

@@ -10,10 +10,8 @@ import venv
 from pathlib import Path
 
 import pytest
-from test_processes import LOGIN, Up, until
+from process_up import HERE, LOGIN, SRC, Up, quietly, until
 
-HERE = Path(__file__).parent
-SRC = HERE.parents[1] / "src"
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
 
 
@@ -116,17 +114,10 @@ def test_dropped_children_serve_and_can_reach_neither_data_nor_interpreter(tmp_p
         assert status["CapEff"].strip() == "0" * 16
         assert status["Uid"].split()[0] != "0"
         os.kill(up.children()["doors"][0], 9)  # a successor is born from root again
-        until(lambda: "mechanism" in (quiet_login(up) or {}))
+        until(lambda: "mechanism" in (quietly(lambda: up.talk().say(LOGIN)) or {}))
     finally:
         up.process.kill()
         up.process.wait()
-
-
-def quiet_login(up):
-    try:
-        return up.talk().say(LOGIN)
-    except (OSError, ValueError):
-        return None
 
 
 def test_without_root_everything_runs_as_the_caller(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -11,15 +10,14 @@ import sys
 import time
 from pathlib import Path
 
+import process_world as sample
 import pytest
-import sample
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_key_and_certificates
+from process_up import HERE, LOGIN, SRC, Up, quietly, until, whole
 
-from gambeson.process.call import Caller
 from gambeson.process.channel import ChannelGone, ChannelRefused
 from gambeson.process.keeper_client import AdminKeeper, verify_head
-from gambeson.process.keys import open_keys, read_master
 from gambeson.process.messages import (
     Health,
     HealthAsk,
@@ -30,94 +28,6 @@ from gambeson.process.messages import (
     Sessions,
     SessionsAsk,
 )
-
-HERE = Path(__file__).parent
-SRC = HERE.parents[1] / "src"
-LOGIN = f"login {sample.ADA.text}"
-
-
-class Conversation:
-    def __init__(self, port):
-        self.sock = socket.create_connection(("127.0.0.1", port), 5)
-        self.sock.settimeout(10)
-        self.file = self.sock.makefile("rb")
-
-    def say(self, line):
-        self.sock.sendall(line.encode() + b"\n")
-        return json.loads(self.file.readline())
-
-    def rest(self):
-        return self.file.read()
-
-
-class Up:
-    """One ``up`` on a fresh data directory."""
-
-    def __init__(self, data, source=SRC, here=HERE, python=sys.executable, **told):
-        self.data = data
-        (data / "keeper").mkdir(parents=True, exist_ok=True)
-        data.chmod(0o700)
-        key = open_keys(data / "keeper", read_master(data / "keeper"), 1.8e9).device
-        (data / "state.json").write_text('{"revoked": []}')
-        self.plan = {"data": str(data), "key": key.hex(), "v": 1, **told}
-        self.tell()
-        self.errors = data.parent / "stderr"
-        with self.errors.open("wb") as file:
-            self.process = subprocess.Popen(
-                [python, str(here / "up_main.py"), str(data.parent / "plan.json")],
-                stderr=file,
-                env={**os.environ, "PYTHONPATH": str(source)},
-            )
-
-    def tell(self, **more):
-        self.plan.update(more)
-        (self.data.parent / "plan.json").write_text(json.dumps(self.plan))
-
-    @property
-    def port(self):
-        return json.loads((self.data / "run" / "ready.json").read_text())["doors"]["plain"][1]
-
-    def ready(self):
-        until((self.data / "run" / "ready.json").exists, 20)
-        return self
-
-    def talk(self):
-        return Conversation(self.port)
-
-    def worker(self, ask, answers):
-        return Caller(self.data / "run" / "worker.sock", "the worker").ask(ask, answers, 3.0)
-
-    def revoke(self, *ids):
-        (self.data / "state.json").write_text(json.dumps({"revoked": ids}))
-
-    def events(self):
-        path = self.data / "events.json"
-        return json.loads(path.read_text())["events"] if path.exists() else []
-
-    def children(self):
-        out = {}
-        for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            words = (quietly(Path(f"/proc/{pid}/cmdline").read_bytes) or b"").split(b"\0")
-            if len(words) > 2:  # else it has just ended
-                out.setdefault(words[-2].decode(), []).append(int(pid))
-        return out
-
-    def said(self):
-        return self.errors.read_text()
-
-
-def until(condition, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
-def quietly(call):
-    try:
-        return call()
-    except (ChannelGone, ChannelRefused, OSError, ValueError, LookupError):
-        return None
 
 
 @pytest.fixture
@@ -133,12 +43,6 @@ def up(tmp_path):
         if one.process.poll() is None:
             one.process.kill()
             one.process.wait()
-
-
-def whole(one):
-    """Everyone holds the latest snapshot."""
-    published = one.worker(PublishAsk(), Published)
-    return not published.missing and len(published.acknowledged) == 1 + one.plan.get("doors", 2)
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
@@ -245,14 +149,14 @@ def test_reload_new_doors_start_old_ones_end_with_their_last_session(up):
     old.say(LOGIN)
     one.tell(v=2)
     one.process.send_signal(signal.SIGHUP)
-    seen = []
+    seen, deadline = [], time.monotonic() + 30
     while seen[-20:] != [2] * 20:  # in the end nobody new reaches an old door; never is anyone turned away
         seen.append(one.talk().say("hello")["v"])
-        assert len(seen) < 5000
+        assert time.monotonic() < deadline
     until(lambda: quietly(lambda: "mechanism" in one.talk().say(LOGIN)), 20)
     assert old.say("hello")["pid"] == first["pid"]
     assert "mechanism" in old.say(LOGIN)
-    assert one.worker(SessionsAsk(), Sessions).missing == ()
+    until(lambda: quietly(lambda: one.worker(SessionsAsk(), Sessions).missing) == ())
     old.say("bye")
     until(lambda: not Path(f"/proc/{first['pid']}").exists())
     until(lambda: len(one.children()["doors"]) == 2)

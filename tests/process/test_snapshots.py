@@ -7,8 +7,8 @@ import os
 import time
 from dataclasses import replace
 
+import process_world as sample
 import pytest
-import sample
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,7 +101,7 @@ def test_a_file_that_is_not_the_one_announced_leaves_the_old_one():
     assert fresh.snapshot.made_at == sample.NOW + 20
     assert fresh.account is holder.index.account
     assert holder.freshen(2, sample.NOW + 40) is None
-    assert holder.freshen(3, sample.NOW) is None
+    assert holder.freshen(3, sample.NOW).snapshot.made_at == sample.NOW  # a clock may be set back
     reader, writer = os.pipe()
     with pytest.raises(SnapshotError, match="no plain file"):
         holder.take(9, reader)

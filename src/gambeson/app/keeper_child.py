@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,3 +76,14 @@ async def _serve(birth: Birth, keys: KeeperKeys, masters: dict[str, str]) -> Non
         await keeper.start(others, feed, birth.listeners.get("command"), birth.certificate.owner)
         life.ready()
         await keeper.run(life)
+
+
+def serve_administrator(keys: KeeperKeys, sock: socket.socket) -> None:
+    """Answer one administrator on a channel of this process until it closes. Runs in a thread of its own."""
+
+    async def serve() -> None:
+        ended = asyncio.Event()
+        Keeper(keys).attend(sock, ended.set)
+        await ended.wait()
+
+    asyncio.run(serve())

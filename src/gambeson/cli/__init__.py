@@ -1,7 +1,7 @@
 """The command line: ``gambeson COMMAND ...``.
 
 One file in this package is one command (or one group of commands) and needs no entry anywhere else.
-A command file has
+A command file (a file without ``add`` is what several of them share) has
 
 - ``add(commands: Commands) -> None``: declares its parsers with :meth:`Commands.add`. Light: it
   imports nothing of the project but this package, since it runs at every start;

@@ -16,7 +16,7 @@ from .common import CommandError, Exit
 if TYPE_CHECKING:
     Run = Callable[[argparse.Namespace], int]
 
-_FRAMEWORK = {"frame", "common"}
+_FRAMEWORK = {"frame", "common", "shared"}
 _GLOBAL = ("json", "data", "org", "config")
 
 
@@ -80,7 +80,9 @@ def parser() -> argparse.ArgumentParser:
     package = importlib.import_module(__package__)
     for found in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
         if found.name not in _FRAMEWORK:
-            importlib.import_module(f"{__package__}.{found.name}").add(commands)
+            module = importlib.import_module(f"{__package__}.{found.name}")
+            if hasattr(module, "add"):  # others are what several commands share
+                module.add(commands)
     return root
 
 

@@ -103,6 +103,7 @@ class Keeper:
         self._core = KeeperCore(keys, issuer=issuer, masters=masters, record=self._record, max_age=max_age)
         self._clock = clock
         self._channels: dict[str, Channel] = {}
+        self._gone: set[str] = set()
         self._link: WorkerLink | None = None
         self._command: CommandSocket | None = None
         self._hasher = hasher or argon2.PasswordHasher()
@@ -136,7 +137,7 @@ class Keeper:
         with contextlib.suppress(TimeoutError):
             await self._link.first(patience)
         for peer in peers:
-            if peer.role == "doors":
+            if peer.role == "doors" and peer.name not in self._gone:
                 self.add_peer(peer)
 
     def add_peer(self, peer: Peer) -> None:
@@ -147,8 +148,16 @@ class Keeper:
         handler = self._handler(peer.role, peer.name)
         self._channels[peer.name] = Channel(peer.sock, KeeperRequest, handler, name=peer.name, take_fds=False)
 
+    def attend(self, sock: socket.socket, on_end: Callable[[], None]) -> None:
+        """One administrator's channel, for as long as it lasts: the command line's, while nothing runs."""
+        handler = self._handler("command", "command")
+        self._channels["command"] = Channel(
+            sock, KeeperRequest, handler, name="command", take_fds=False, on_end=on_end
+        )
+
     def remove_peer(self, name: str) -> None:
         """That peer is gone for good."""
+        self._gone.add(name)
         channel = self._channels.pop(name, None)
         if channel is not None:
             channel.close()

@@ -17,6 +17,7 @@ MAX_MESSAGE = 16 * 1024 * 1024  # octets of one message in all
 AUDIT_PREFIX = b"gambeson audit head v1\0"  # what is signed for the audit log is never anything else
 
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
+Counter = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
 Blob = Annotated[bytes, msgspec.Meta(max_length=65536)]
 
 
@@ -82,8 +83,8 @@ class FollowerHello(Message, frozen=True):
     ``segment`` ("": none). ``life`` tells this process from its predecessor of the same name. The
     worker answers with a SnapshotOffer and, where it is needed, a SegmentOffer."""
 
-    life: int
-    number: int = 0
+    life: Counter
+    number: Counter = 0
     segment: Text = ""
 
 
@@ -94,20 +95,20 @@ class WorkerHello(Message, frozen=True):
 class SnapshotOffer(Message, frozen=True):
     """Worker to follower, with one descriptor: the file of snapshot ``number``."""
 
-    number: int
+    number: Counter
 
 
 class SnapshotFresh(Message, frozen=True):
     """Worker to follower: snapshot ``number`` still says what the store says, as of ``at``."""
 
-    number: int
+    number: Counter
     at: float
 
 
 class SnapshotAck(Message, frozen=True):
     """Follower to worker: I hold ``number`` and what it no longer admits is closed."""
 
-    number: int
+    number: Counter
 
 
 class SegmentOffer(Message, frozen=True):
@@ -178,7 +179,7 @@ class PublishAsk(Message, frozen=True):
 class Published(Message, frozen=True):
     """Which snapshot, who holds it and has acted on it, and who has not."""
 
-    number: int
+    number: Counter
     acknowledged: tuple[Text, ...] = ()
     missing: tuple[Text, ...] = ()
 

@@ -151,9 +151,10 @@ class SnapshotHolder:
         return self.index
 
     def freshen(self, number: int, at: float) -> SnapshotIndex | None:
-        """The worker says that ``number`` still held at ``at``: the same snapshot with a later
-        ``made_at``. Returns the new index, or None where another number is held."""
-        if self.index is None or number != self.number or at < self.index.snapshot.made_at:
+        """The worker says that ``number`` still held at ``at``: the same snapshot with another
+        ``made_at`` (an earlier one where the clock was set back).
+        Returns the new index, or None where another number is held."""
+        if self.index is None or number != self.number:
             return None
         index = copy.copy(self.index)
         index.snapshot = dataclasses.replace(self.index.snapshot, made_at=at)

@@ -92,6 +92,7 @@ class Worker:
         self._ingestion: Ingestion | None = None
         self._lives: dict[str, int] = {}
         self._others: dict[str, Channel] = {}
+        self._gone: set[str] = set()
         self._command: CommandSocket | None = None
         self.problem = ""
 
@@ -104,7 +105,8 @@ class Worker:
         spool = self._folder / "spool"
         self._ingestion = Ingestion(spool, self._ingest, self._forget, cursors, self._rotate_at)
         for peer in peers:
-            self.add_peer(peer)
+            if peer.name not in self._gone:  # it may have left while we read the store
+                self.add_peer(peer)
         self._ingestion.keep_only(set(self._publisher.followers))
         if command is not None:
             self._command = CommandSocket(command, owner, WorkerRequest, self._asked)
@@ -126,6 +128,7 @@ class Worker:
 
     def remove_peer(self, name: str) -> None:
         """That door is gone for good; what it wrote is still taken in."""
+        self._gone.add(name)
         follower = self._publisher.followers.pop(name, None)
         channel = follower.channel if follower is not None else self._others.pop(name, None)
         if channel is not None:

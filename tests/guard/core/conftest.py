@@ -118,7 +118,7 @@ class World:
         return RawLogin(Mechanism(mechanism), name, password, authzid)
 
 
-@pytest.fixture()
+@pytest.fixture
 def world() -> World:
     return World()
 

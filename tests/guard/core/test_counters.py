@@ -43,7 +43,7 @@ def test_take_back():
     [None, [], [1], [1, [1]], ["1", [0] * 7], [1, [0.5] * 7], [1, [-1] * 7], [-1, [0] * 7], [1, [2**40] * 7]],
 )
 def test_what_is_no_dump_is_a_value_error(data):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="saved"):
         Sliding(7, 600.0).load(data)
 
 

@@ -312,6 +312,7 @@ def test_no_rule_lifts_the_floor(world):
     ],
 )
 def test_floors_are_only_ever_raised(world, floors, networks, source, rung, passes):
+    world.rules('[[rule]]\nname = "all"\nopinion = "allow"\n', default=False)
     world.with_policy(floors=floors, networks=(Network("guest", ("203.0.113.0/24",), networks),))
     identity = world.password() if rung is Rung.NOTHING else world.proven(rung=rung)
     assert answer(world, identity, source=source).passes is passes
@@ -462,24 +463,24 @@ def test_a_policy_that_cannot_be_read_lets_nobody_in(world):
 # --- modes
 
 A, G = {"account": "alice@example.org"}, {"group": "sales"}
-O, W, E = Mode.OBSERVE, Mode.WARN, Mode.ENFORCE
+OBS, W, E = Mode.OBSERVE, Mode.WARN, Mode.ENFORCE
 MODES = [
     # entries: (mode, until, for whom)                          mode of alice, of bob, of an unknown name
     ([], E, E, E),
-    ([(O, LATER, {})], O, O, O),
+    ([(OBS, LATER, {})], OBS, OBS, OBS),
     ([(W, LATER, {})], W, W, W),
-    ([(O, 1.0, {})], E, E, E),
-    ([(O, 0.0, {})], E, E, E),
-    ([(O, 1_800_000_000.0, {})], E, E, E),
-    ([(O, LATER, {}), (E, 0.0, G)], E, O, O),
-    ([(E, 0.0, {}), (O, LATER, G)], O, E, E),
-    ([(E, 0.0, G), (O, LATER, A)], O, E, E),
-    ([(O, LATER, G), (W, LATER, A)], W, E, E),
-    ([(O, LATER, {}), (O, 1.0, A)], E, O, O),
-    ([(O, LATER, {}), (W, LATER, {})], W, W, W),
-    ([(O, LATER, G), (E, 0.0, G)], E, E, E),
-    ([(O, LATER, {"account": "a.smith@example.org"})], O, E, E),
-    ([(O, LATER, {"account": "a1"})], O, E, E),
+    ([(OBS, 1.0, {})], E, E, E),
+    ([(OBS, 0.0, {})], E, E, E),
+    ([(OBS, 1_800_000_000.0, {})], E, E, E),
+    ([(OBS, LATER, {}), (E, 0.0, G)], E, OBS, OBS),
+    ([(E, 0.0, {}), (OBS, LATER, G)], OBS, E, E),
+    ([(E, 0.0, G), (OBS, LATER, A)], OBS, E, E),
+    ([(OBS, LATER, G), (W, LATER, A)], W, E, E),
+    ([(OBS, LATER, {}), (OBS, 1.0, A)], E, OBS, OBS),
+    ([(OBS, LATER, {}), (W, LATER, {})], W, W, W),
+    ([(OBS, LATER, G), (E, 0.0, G)], E, E, E),
+    ([(OBS, LATER, {"account": "a.smith@example.org"})], OBS, E, E),
+    ([(OBS, LATER, {"account": "a1"})], OBS, E, E),
 ]
 
 
@@ -497,7 +498,7 @@ def test_the_narrowest_mode_wins(world, entries, alice, bob, nobody):
 def test_observe_records_what_a_rule_says_of_a_device_and_serves_it(world):
     world.rules('[[rule]]\nname = "no"\nopinion = "deny"\n', default=False).with_policy(modes=OBSERVED)
     got = answer(world, world.proven())
-    assert (got.opinion, got.passes, got.as_is, got.mode) == (Opinion.DENY, True, False, O)
+    assert (got.opinion, got.passes, got.as_is, got.mode) == (Opinion.DENY, True, False, OBS)
 
 
 def test_observe_serves_no_disabled_account_and_says_nothing(world):

@@ -110,6 +110,30 @@ def test_questions_in_flight_count():
     assert budget.ask("a", True, 10 * WINDOW) is None  # nobody answered: they may still be on their way
 
 
+def test_a_right_answer_clears_only_what_was_answered_before_it_was_asked():
+    """The directory may have worked on the right one first: the misses that overlapped it still count there."""
+    budget = DirectoryBudget(10, WINDOW)
+    good, *bad = [budget.ask("a", True, 0.0) for _ in range(4)]
+    for ticket in bad:
+        budget.answered(ticket, False, 1.0)
+    budget.answered(good, True, 1.0)
+    assert budget.used("a", 1.0) == 3
+    later = budget.ask("a", True, 2.0)
+    budget.answered(later, True, 3.0)
+    assert budget.used("a", 3.0) == 0
+
+
+def test_a_question_still_on_its_way_keeps_the_count():
+    """It may have missed a moment ago, within the window of the misses before it."""
+    budget = DirectoryBudget(10, WINDOW)
+    tickets = [budget.ask("a", True, 0.0) for _ in range(4)]
+    for ticket in tickets[1:]:
+        budget.answered(ticket, False, 0.0)
+    assert budget.ask("a", True, WINDOW) is None
+    budget.answered(tickets[0], False, WINDOW)
+    assert budget.used("a", WINDOW + 1) == 4
+
+
 def test_a_threshold_without_room_is_refused():
     with pytest.raises(ValueError, match="threshold"):
         DirectoryBudget(2, WINDOW)
@@ -138,5 +162,5 @@ def test_a_restart_goes_on_counting_also_what_was_in_flight():
     "data", [None, {}, {"accounts": 3}, {"accounts": {"a": 3}}, {"accounts": {"a": [-1, 0, 0.0]}}]
 )
 def test_what_is_no_dump_is_a_value_error(data):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="saved"):
         DirectoryBudget(6, WINDOW).load(data)

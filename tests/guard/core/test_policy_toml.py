@@ -298,8 +298,6 @@ PIECES = st.sampled_from(
         "[floors]\n",
         'name = "a"\n',
         "name = 3\n",
-    ]
-    + [
         'opinion = "deny"\n',
         'door = "imap"\n',
         "until = 2027-01-01\n",
@@ -307,9 +305,16 @@ PIECES = st.sampled_from(
         '"""',
         "'''",
         "\n",
+        'cidrs = ["10.0.0.0/8"]\n',
+        "floors = { imap = 3 }\n",
+        'imap = "device-key"\n',
+        "a.b = 1\n",
+        "= = [[",
+        "1979-05-27\n",
+        "x = 99999999999999999999999\n",
+        "until = 0001-01-01T00:00:00+23:59\n",
+        "[a.b.c]\n",
     ]
-    + ['cidrs = ["10.0.0.0/8"]\n', "floors = { imap = 3 }\n", 'imap = "device-key"\n', "a.b = 1\n", "= = [["]
-    + ["1979-05-27\n", "x = 99999999999999999999999\n", "until = 0001-01-01T00:00:00+23:59\n", "[a.b.c]\n"]
 )
 
 
@@ -319,9 +324,7 @@ def test_any_text_is_a_policy_or_one_declared_error(text):
     try:
         policy = parse_policy(text, "o")
     except PolicyError as error:
-        assert error.line >= 1
-        assert error.column >= 1
-        assert error.text
+        assert (error.line, error.column) >= (1, 1) and error.text  # noqa: PT017, PT018 - one of two outcomes
         return
     assert bare(parse_policy(format_policy(policy), "o")) == bare(policy)
 

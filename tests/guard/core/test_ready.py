@@ -25,7 +25,7 @@ def by_device(at, credential="c-d1", rung="device-secret", door="imap"):
     return Event(f"d{at}", at, "door.login.allowed", "o", "a1", "d1", door, "203.0.113.5", data)
 
 
-@pytest.fixture()
+@pytest.fixture
 def index(world):
     return world.with_policy(modes=tuple(ModeEntry(d, Mode.OBSERVE, 1e10) for d in DoorKind)).index()
 

@@ -50,7 +50,12 @@ from guard.edge.doors import (
     upstream,
 )
 
-MAIN = "import sys; from gambeson.process import child; from gambeson.guard.edge.main import run_doors; sys.exit(child.run(run_doors))"
+SRC = str(Path(__file__).parents[3] / "src")
+MAIN = f"""import sys
+sys.path.insert(0, {SRC!r})
+from gambeson.process import child
+from gambeson.guard.edge.main import run_doors
+sys.exit(child.run(run_doors))"""
 
 
 class Household:
@@ -146,7 +151,7 @@ def test_a_door_serves_acknowledges_after_closing_and_stops_by_sigterm() -> None
         assert await home.ended() == 0
         assert home.events() == ["door.login.allowed", "door.session.closed"]
 
-    run(main, 60)
+    run(main, 25)
 
 
 def test_drain_keeps_the_session_and_takes_nobody_new_then_ends() -> None:
@@ -159,7 +164,7 @@ def test_drain_keeps_the_session_and_takes_nobody_new_then_ends() -> None:
         client.close()
         assert await home.ended() == 0
 
-    run(main, 60)
+    run(main, 25)
 
 
 def test_stop_ends_even_a_draining_door_with_bye() -> None:
@@ -171,7 +176,7 @@ def test_stop_ends_even_a_draining_door_with_bye() -> None:
         assert (await client.rest()).startswith(b"* BYE")
         assert await home.ended() == 0
 
-    run(main, 60)
+    run(main, 25)
 
 
 def test_a_plan_that_does_not_fit_ends_with_a_sentence() -> None:
@@ -188,4 +193,4 @@ def test_a_plan_that_does_not_fit_ends_with_a_sentence() -> None:
         assert "settings don't fit" in (await said.get()).sentence  # type: ignore[attr-defined]
         assert await home.ended() == 2
 
-    run(main, 60)
+    run(main, 25)

@@ -25,7 +25,7 @@ def element(tag: int, *parts: bytes) -> bytes:
 
 def integer(value: int, tag: int = INTEGER) -> bytes:
     """A number, also an ENUMERATED one."""
-    return element(tag, value.to_bytes(value.bit_length() // 8 + 1, signed=True))
+    return element(tag, value.to_bytes((value + (value < 0)).bit_length() // 8 + 1, signed=True))
 
 
 def truth(value: bool, tag: int = BOOLEAN) -> bytes:

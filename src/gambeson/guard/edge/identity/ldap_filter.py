@@ -20,7 +20,9 @@ _AND, _OR, _NOT, _EQUAL, _SUBSTRINGS, _PRESENT, _EXTENSIBLE = 0xA0, 0xA1, 0xA2, 
 _ORDERED = {">": 0xA5, "<": 0xA6, "~": 0xA8}
 _INITIAL, _ANY, _FINAL = 0x80, 0x81, 0x82
 _ATTRIBUTE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.;_-]*")
-_RULE = re.compile(r"(?P<type>[A-Za-z0-9][A-Za-z0-9.;_-]*)?(?P<dn>:dn)?(?::(?P<rule>[A-Za-z0-9][A-Za-z0-9.-]*))?:")
+_RULE = re.compile(
+    r"(?P<type>[A-Za-z0-9][A-Za-z0-9.;_-]*)?(?P<dn>:dn)?(?::(?P<rule>[A-Za-z0-9][A-Za-z0-9.-]*))?:"
+)
 _PIECE = re.compile(r"\\(?P<hex>[0-9A-Fa-f]{2})|\{(?P<place>[a-z]+)\}|(?P<text>[^\\{}()*\0]+)")
 
 Piece = bytes | str  # octets as they are, or the name of a place

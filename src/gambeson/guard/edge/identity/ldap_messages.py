@@ -65,10 +65,10 @@ class Result:
 def bind(message: int, dn: str, password: str) -> bytes:
     """A simple bind (RFC 4511 section 4.2) that asks for the password policy's word.
 
-    Raises ValueError for a name without a password or the reverse: RFC 4513 section 5.1.2 calls that an
+    Raises ValueError where either is empty: RFC 4513 sections 5.1.1 and 5.1.2 call that an anonymous or
     unauthenticated bind, which may succeed and proves nothing.
     """
-    if bool(dn) != bool(password):
+    if not dn or not password:
         raise ValueError("a bind without a name or without a password proves nothing")
     body = element(_BIND, integer(3), element(OCTETS, dn.encode()), element(0x80, password.encode()))
     control = element(SEQUENCE, element(OCTETS, PASSWORD_POLICY))

@@ -81,7 +81,9 @@ def sendable(password: str) -> bool:
     if device_secret.parse(password) is not None:
         return False
     bare = "".join(password.split()).replace("-", "").lower()
-    return not (bare.startswith("gam") and password.strip().lower().startswith("gam-") and len(bare) >= _SECRET_LENGTH)
+    return not (
+        bare.startswith("gam") and password.strip().lower().startswith("gam-") and len(bare) >= _SECRET_LENGTH
+    )
 
 
 class PasswordSources:
@@ -117,7 +119,7 @@ class PasswordSources:
             async with asyncio.timeout(self._timeout):
                 if account.source is IdentitySource.LDAP:
                     return await self._ask(account, password, known)
-                if account.source is IdentitySource.LOCAL and self._local is not None:
+                if self._local is not None:
                     return await self._local.check(account, password)
         except TimeoutError:
             pass

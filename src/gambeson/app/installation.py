@@ -1,0 +1,179 @@
+"""The command line's way into an installation: store, organisation, keeper, worker.
+
+While it runs, keeper and worker are asked over their sockets in ``run/``. While it is stopped, the keeper's answers
+come from its keys opened in this very process, for as long as the command takes, and there are no doors to tell.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from gambeson.process.channel import ChannelGone
+from gambeson.process.keeper_client import AdminKeeper
+from gambeson.process.worker_client import AdminWorker
+from gambeson.settings import Config
+from gambeson.store.control import Store
+from gambeson.store.errors import NotFound, StoreError
+from gambeson.store.tenant import OrganisationStore
+
+from .place import Place
+from .plan import Planner, store_url
+
+PUBLISH_SECONDS = 1.0
+
+
+class InstallationError(Exception):
+    """It cannot be used. One sentence; ``code`` is the exit status."""
+
+    def __init__(self, sentence: str, code: int = 2) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who acts on a change: ``number`` of the snapshot (0: nothing runs), ``missing`` doors that did not say so."""
+
+    number: int = 0
+    acknowledged: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass
+class Installation:
+    """One data directory and its settings. Open it with :func:`opened`."""
+
+    place: Place
+    config: Config
+    store: Store
+    who: str
+    _sockets: list[socket.socket] = field(default_factory=list)
+
+    def organisation(self, name: str | None) -> OrganisationStore:
+        """The organisation named, or the only one. Raises InstallationError."""
+        if name:
+            return self.store.organisation(name)
+        everyone = self.store.organisations()
+        if len(everyone) == 1:
+            return self.store.organisation(everyone[0].id)
+        if not everyone:
+            raise InstallationError(
+                "There is no organisation yet: make one with gambeson org add NAME --domain DOMAIN."
+            )
+        names = ", ".join(o.name for o in everyone[:20])
+        raise InstallationError(f"Say which organisation with --org; there are {names}.")
+
+    def organisation_of(self, address: str, name: str | None) -> OrganisationStore:
+        """The organisation that answers for an address's domain, or the one named. Raises InstallationError."""
+        domain = address.rpartition("@")[2].lower()
+        if name or not domain:
+            return self.organisation(name)
+        for organisation in self.store.organisations():
+            if domain in organisation.domains:
+                return self.store.organisation(organisation.id)
+        raise InstallationError(f"No organisation answers for {domain}: add it with gambeson org domain add.")
+
+    @property
+    def running(self) -> bool:
+        """Whether ``gambeson up`` runs on this data directory."""
+        try:
+            self.worker.health()
+        except ChannelGone:
+            return False
+        return True
+
+    @cached_property
+    def worker(self) -> AdminWorker:
+        """The worker, where it runs."""
+        return AdminWorker(self.place.run / "worker.sock")
+
+    @cached_property
+    def keeper(self) -> AdminKeeper:
+        """The keeper: the running one, else its keys opened here. Raises InstallationError."""
+        running = AdminKeeper(self.place.run / "keeper.sock")
+        try:
+            running.public_keys()
+        except ChannelGone:
+            return AdminKeeper(self._own_keeper())
+        return running
+
+    def _own_keeper(self) -> socket.socket:
+        from gambeson.process.sealing import SealingError
+        from gambeson.settings import SettingsError
+
+        from .keeper_child import open_keeper_keys, serve_administrator
+
+        parameters = Planner(self.place, self.config, ()).keeper_parameters()
+        try:
+            keys = open_keeper_keys(parameters, time.time())
+        except (SealingError, SettingsError, OSError) as error:
+            raise InstallationError(
+                f"The keeper does not run, and its keys do not open here: {error}."
+            ) from None
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        threading.Thread(target=serve_administrator, args=(keys, theirs), daemon=True).start()
+        self._sockets.append(ours)
+        return ours
+
+    def tell(self) -> Told:
+        """Have every door act on the store as it is now, within a second; nothing to do where nothing runs."""
+        try:
+            done = self.worker.publish(PUBLISH_SECONDS)
+        except ChannelGone:
+            return Told()
+        return Told(done.number, done.acknowledged, done.missing)
+
+
+@contextmanager
+def opened(data: Path, config: Config) -> Iterator[Installation]:
+    """The installation in a data directory. Raises InstallationError where there is none."""
+    place = Place(data)
+    url = store_url(place, config)
+    if url.startswith("sqlite") and not place.control.is_file():
+        raise InstallationError(
+            f"There is no installation in {data}: start one with gambeson up, or name another with --data.", 3
+        )
+    from .worker_child import with_password
+
+    password = Planner(place, config, ()).store_password() if config.store.password else ""
+    try:
+        store = Store.open(with_password(url, password), migrate=False)
+    except StoreError as error:
+        raise InstallationError(str(error), 3) from None
+    with store:
+        installation = Installation(place, config, store, actor())
+        try:
+            yield installation
+        except NotFound as error:
+            raise InstallationError(str(error)) from None
+        except StoreError as error:
+            raise InstallationError(str(error), error_code(error)) from None
+        finally:
+            for sock in installation._sockets:
+                sock.close()
+
+
+def error_code(error: StoreError) -> int:
+    """2 for what was asked wrongly, 3 for what could not be reached."""
+    from gambeson.store.errors import BadValue, Conflict
+
+    return 2 if isinstance(error, BadValue | Conflict | NotFound) else 3
+
+
+def actor() -> str:
+    """Who acts, for the audit log: the user, and who became root by sudo."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    sudo = os.environ.get("SUDO_USER", "")
+    return f"{sudo} as {user}" if sudo and sudo != user else user

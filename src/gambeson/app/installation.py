@@ -12,12 +12,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from gambeson.process.channel import ChannelGone
+from gambeson.process.call import NobodyThere
+from gambeson.process.channel import ChannelGone, ChannelRefused
 from gambeson.process.keeper_client import AdminKeeper
 from gambeson.process.worker_client import AdminWorker
 from gambeson.settings import Config
@@ -87,8 +88,10 @@ class Installation:
         """Whether ``gambeson up`` runs on this data directory."""
         try:
             self.worker.health()
-        except ChannelGone:
+        except NobodyThere:
             return False
+        except ChannelGone:
+            return True  # it stands still, or is being started again
         return True
 
     @cached_property
@@ -128,9 +131,18 @@ class Installation:
         """Have every door act on the store as it is now, within a second; nothing to do where nothing runs."""
         try:
             done = self.worker.publish(PUBLISH_SECONDS)
-        except ChannelGone:
+        except NobodyThere:
+            self._seal()
             return Told()
+        except ChannelGone:
+            return Told(missing=("worker",))  # nobody knows what the doors hold: they may still admit
         return Told(done.number, done.acknowledged, done.missing)
+
+    def _seal(self) -> None:
+        """Nothing runs: sign the audit log's head here, where the keeper's keys can be opened; else the worker does it
+        when it runs again."""
+        with suppress(InstallationError, ChannelGone, ChannelRefused):
+            self.store.audit.seal(self.keeper.sign, time.time())
 
 
 @contextmanager
@@ -164,9 +176,7 @@ def opened(data: Path, config: Config) -> Iterator[Installation]:
 
 def error_code(error: StoreError) -> int:
     """2 for what was asked wrongly, 3 for what could not be reached."""
-    from gambeson.store.errors import BadValue, Conflict
-
-    return 2 if isinstance(error, BadValue | Conflict | NotFound) else 3
+    return 2 if error.usage else 3
 
 
 def actor() -> str:

@@ -31,6 +31,8 @@ from gambeson.settings import Config, SecretRef
 
 from .place import Place
 
+NO_LIMIT = 1 << 31
+
 
 @dataclass(frozen=True, slots=True)
 class Playground:
@@ -167,6 +169,8 @@ class Planner:
             listeners=listeners,
             certificates=certificates,
             device_authority=str(self.place.authority) if config.tls.client_certificates else "",
+            upstream_authorities=tuple(sorted({each.ca for each in config.server if each.ca})),
+            minimum_tls=str(config.tls.minimum_version),
             default_domain=doors.default_domain,
             sender_check=str(config.submission.sender_check),
             snapshot_max_age=config.snapshot.max_age_s,
@@ -177,7 +181,7 @@ class Planner:
                 sessions=doors.max_sessions,
                 sessions_per_source=doors.max_sessions_per_source,
                 message=config.submission.max_message_bytes,
-                hourly_messages=config.submission.hourly_limit,
+                hourly_messages=config.submission.hourly_limit or NO_LIMIT,
             ),
             throttle=ThrottleLimits(
                 account_per_day=throttle.unknown_daily_limit,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import msgspec
 import uvloop
 
 from gambeson.model.server import MailServer
+from gambeson.process.channel import ChannelGone, ChannelRefused
 from gambeson.process.child import Birth
 from gambeson.process.snapshots import encode
 from gambeson.process.worker import Worker
@@ -18,9 +20,11 @@ from gambeson.store.control import Store
 from gambeson.store.errors import StoreError
 
 from .plan import read_secret
+from .publishing import rehearse
 from .worker_store import WorkerStore
 
 KEEP_EVENTS_DAYS = 400
+SEAL_SECONDS = 0.25
 
 
 def run_worker(birth: Birth) -> int:
@@ -38,6 +42,7 @@ def run_worker(birth: Birth) -> int:
 
     try:
         # Once before the drop, so that everything is imported while the interpreter can still be read.
+        rehearse()
         with Store.open(url, migrate=False) as store:
             encode(opened(store).build(1, time.time()))
         birth.drop()
@@ -65,11 +70,30 @@ async def _serve(birth: Birth, store: WorkerStore, opened: Store) -> None:
         peers = list(birth.peers.values())
         await worker.start(peers, birth.listeners.get("command"), birth.certificate.owner)
         life.ready()
-        await worker.run(life, [_pruning(opened)])
+        await worker.run(life, [_pruning(opened), _sealing(worker, opened)])
+
+
+async def _sealing(worker: Worker, store: Store) -> None:
+    """Have the keeper sign the audit log's head soon after every change. While the keeper is away the log grows
+    unsealed; it is sealed when it is back."""
+    loop = asyncio.get_running_loop()
+
+    def sign(payload: bytes) -> bytes:
+        return asyncio.run_coroutine_threadsafe(worker.sign_head(payload), loop).result(10)
+
+    sealed = -1
+    while True:
+        with contextlib.suppress(StoreError, ChannelGone, ChannelRefused, TimeoutError):
+            changed = await asyncio.to_thread(store.change_counter)
+            if changed != sealed:
+                await asyncio.to_thread(store.audit.seal, sign, time.time())
+                sealed = changed
+        await asyncio.sleep(SEAL_SECONDS)
 
 
 async def _pruning(store: Store) -> None:
     """Events do not grow for ever."""
     while True:
         await asyncio.sleep(3600)
-        await asyncio.to_thread(store.events.prune, time.time() - KEEP_EVENTS_DAYS * 86400)
+        with contextlib.suppress(StoreError):
+            await asyncio.to_thread(store.events.prune, time.time() - KEEP_EVENTS_DAYS * 86400)

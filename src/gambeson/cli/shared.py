@@ -53,7 +53,7 @@ def told(told: Told) -> tuple[dict[str, object], str, int]:
         "acknowledged": list(told.acknowledged),
         "missing": list(told.missing),
     }
-    if not told.number:
+    if not told.number and not told.missing:
         return document, "Nothing runs here; it holds from the next start on.", Exit.GOOD
     if told.missing:
         return document, f"Not yet acknowledged by {', '.join(told.missing)}.", Exit.INCOMPLETE

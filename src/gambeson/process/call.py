@@ -25,6 +25,10 @@ from .packet import ANSWER, REQUEST, PacketError, receive_packet, seal_packet, s
 T = TypeVar("T", bound=Message)
 
 
+class NobodyThere(ChannelGone):
+    """No supervisor holds the socket: nothing runs here. (Whoever runs and does not answer is only ChannelGone.)"""
+
+
 class Caller:
     """Blocking requests to one peer. ``where`` is a socket's path or an inherited socket; ``name``
     stands in the sentences of errors. Safe to use from several threads."""
@@ -37,7 +41,7 @@ class Caller:
         self._turn = threading.Lock()
 
     def ask(self, message: Message, answers: type[T], timeout: float = 5.0) -> T:
-        """The answer. Raises ChannelGone (nobody there, or not in time) and ChannelRefused."""
+        """The answer. Raises ChannelGone (not in time), its kind NobodyThere, and ChannelRefused."""
         deadline = time.monotonic() + timeout
         with self._turn, ExitStack() as stack:
             sock = self._where if isinstance(self._where, socket.socket) else self._connect(stack)
@@ -60,12 +64,18 @@ class Caller:
         try:
             folder = os.open(self._where.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             stack.callback(os.close, folder)
+            sock.setblocking(False)  # a full queue of callers must not hold us: the peer may stand still
             sock.connect(f"/proc/self/fd/{folder}/{self._where.name}")
-        except OSError as error:
-            raise ChannelGone(
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise NobodyThere(
                 f"{self._name} is not running here: {self._where}: {error.strerror}; start it with 'gambeson up'"
             ) from None
-        sock.setblocking(False)
+        except BlockingIOError:
+            raise ChannelGone(
+                f"{self._name} does not take our call; look at the log of 'gambeson up'"
+            ) from None
+        except OSError as error:
+            raise ChannelGone(f"{self._name} cannot be reached at {self._where}: {error.strerror}") from None
         return sock
 
     def _answer(self, sock: socket.socket, deadline: float) -> msgspec.Raw:

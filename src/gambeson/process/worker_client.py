@@ -34,8 +34,9 @@ class AdminWorker:
         self._caller = Caller(where, "the worker")
 
     def publish(self, seconds: float = 1.0) -> Published:
-        """Have every door and the keeper act on what the store says now; says who did within ``seconds``."""
-        return self._caller.ask(PublishAsk(seconds=seconds), Published, seconds + 10.0)
+        """Have every door and the keeper act on what the store says now; says who did within ``seconds``.
+        A worker that has not answered a second after that is not waited for."""
+        return self._caller.ask(PublishAsk(seconds=seconds), Published, seconds + 1.0)
 
     def sessions(self, organisation: str = "") -> tuple[Sequence[SessionInfo], Sequence[str]]:
         """The open sessions, and the doors that did not answer."""

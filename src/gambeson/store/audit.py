@@ -81,6 +81,22 @@ class SignedHead:
         return _canonical({"head": head}).decode()
 
 
+def head_of_line(line: str) -> SignedHead | None:
+    """The signed head in a line of an export; None for an entry's line. Raises ValueError for any other line."""
+    document = json.loads(line)
+    if not isinstance(document, dict):
+        raise ValueError("no line of an export")
+    if "head" not in document:
+        return None
+    try:
+        head = document["head"]
+        return SignedHead(
+            int(head["count"]), str(head["hash"]), float(head["at"]), bytes.fromhex(head["signature"])
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError("no signed head") from error
+
+
 class AuditLog:
     """The whole installation's log. An organisation reads its own part by ``OrganisationStore.audit``."""
 

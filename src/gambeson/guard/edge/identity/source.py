@@ -133,7 +133,7 @@ class PasswordSources:
             if isinstance(question, Verdict):
                 return question
             try:
-                ticket = self._budget.ask(question.entry, known, self._clock())
+                ticket = self._budget.ask(question.entry.casefold(), known, self._clock())
                 if ticket is None:
                     return Verdict.HELD
                 verdict = Verdict.UNAVAILABLE

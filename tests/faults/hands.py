@@ -218,4 +218,4 @@ def events(g: Gambeson, kind: str) -> list[str]:
     import sqlite3
 
     with contextlib.closing(sqlite3.connect(f"file:{g.data}/events.db?mode=ro", uri=True, timeout=10)) as db:
-        return [row[0] for row in db.execute("SELECT id FROM event WHERE kind = ?", (kind,))]
+        return [row[0] for row in db.execute("SELECT id FROM events WHERE kind = ?", (kind,))]

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from joserfc.jwk import ECKey
+
 from peers.clients import Login, enrol_certificate
 from peers.dovecot import Dovecot
 from peers.gambeson import Gambeson
@@ -61,8 +63,10 @@ class Debian:
     def accept_tokens_of(self, gambeson: Gambeson, audience: str = "gambeson") -> None:
         """Puts the installation's token key where Dovecot looks for it."""
         pem = (gambeson.data / "tls" / "token-key.pem").read_text()
-        for path in (self.dovecot.root / "keys" / audience / "ES256").glob("*"):
-            path.write_text(pem)
+        kid = ECKey.import_key(pem).thumbprint()  # RFC 7638
+        folder = self.dovecot.root / "keys" / audience / "ES256"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / kid).write_text(pem)
 
     def pin(self, which: str) -> str:
         """The SHA-256 of the certificate of ``dovecot`` or ``postfix``."""

@@ -78,12 +78,20 @@ class Gambeson:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env
             )
         end = time.monotonic() + START_SECONDS
-        while not (self.data / "run" / "ready.json").exists():
+        while not self._stands():
             if self.process.poll() is not None or time.monotonic() > end:
                 self.stop()
                 raise RuntimeError(f"gambeson did not start:\n{self.log.read_text()}")
             time.sleep(0.05)
         return self
+
+    def _stands(self) -> bool:
+        """Whether this very process says so: one that was killed has left its ready.json behind."""
+        path = self.data / "run" / "ready.json"
+        try:
+            return self.process is not None and json.loads(path.read_text())["pid"] == self.process.pid
+        except (OSError, ValueError):
+            return False
 
     def stop(self, seconds: float = 15) -> int:
         """SIGTERM and wait; the exit status."""

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from gambeson.model.server import MailServer
+from gambeson.model.snapshot import SnapshotIndex
 from gambeson.process.call import NobodyThere
 from gambeson.process.channel import ChannelGone, ChannelRefused
 from gambeson.process.keeper_client import AdminKeeper
@@ -126,6 +128,24 @@ class Installation:
         threading.Thread(target=serve_administrator, args=(keys, theirs), daemon=True).start()
         self._sockets.append(ours)
         return ours
+
+    def snapshot(self) -> SnapshotIndex:
+        """The store as it is now, as a door would get it. Its number is 0: nobody published it."""
+        from .publishing import build_snapshot
+
+        now = time.time()
+        url = self.config.organisation.enrolment_url
+        made, _ = build_snapshot(self.store.load_snapshot_parts(now), self.servers(), 0, now, url)
+        return SnapshotIndex(made)
+
+    def servers(self) -> tuple[MailServer, ...]:
+        """The mail servers behind the doors: the settings', or the playground's where it runs."""
+        from gambeson.playground.serve import mail_server
+
+        instance = self.place.data / "instance"
+        if not self.config.servers and self.place.playground_marker.is_file() and instance.is_file():
+            return (mail_server(instance.read_text().strip()),)
+        return self.config.servers
 
     def tell(self) -> Told:
         """Have every door act on the store as it is now, within a second; nothing to do where nothing runs."""

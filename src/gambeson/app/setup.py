@@ -46,10 +46,25 @@ def prepare_data(place: Place, owner: str) -> None:
         os.chown(place.data, *user_ids(owner))
 
 
+def closed_to(data: Path, user: str) -> Path | None:
+    """The first folder above ``data`` that ``user`` may not pass through; None where the way is open."""
+    uid, gid = user_ids(user)
+    for folder in reversed(data.parents):
+        try:
+            found = folder.stat()
+        except OSError:
+            return None  # it is not there yet; it will be made by us
+        mode = found.st_mode
+        bit = 0o100 if found.st_uid == uid else 0o010 if found.st_gid == gid else 0o001
+        if not mode & bit:
+            return folder
+    return None
+
+
 def hand_over(place: Place, users: Mapping[str, str]) -> None:
     """As root: give each file to the process that works with it. Keys and certificates stay root's: they are opened
     before rights are given up."""
-    if os.geteuid() != 0 or not users:
+    if os.geteuid() != 0 or "worker" not in users:
         return
     worker = user_ids(users["worker"])
     for path in (*place.data.glob("control.db*"), *place.data.glob("events.db*")):

@@ -16,7 +16,7 @@ from gambeson.model import device_secret
 from gambeson.model.access import MAIL_DOORS, Listener
 from gambeson.model.asset import CredentialKind
 from gambeson.playground import sample
-from gambeson.process.family import CONSOLE, WORKER
+from gambeson.process.family import CONSOLE, PLAYGROUND, WORKER
 from gambeson.process.keeper_client import AdminKeeper
 from gambeson.process.listen import bind
 from gambeson.process.run_directory import RunDirectory, RunError
@@ -84,6 +84,12 @@ def _planner(place: Place, wish: Wish) -> Planner:
     if wish.config is not None:
         listens = loopback_listens(wish.ports_from) if wish.ports_from else configured_listens(wish.config)
         users = configured_users(wish.config) if os.geteuid() == 0 else {}
+        closed = setup.closed_to(place.data, users[WORKER]) if users else None
+        if closed is not None:
+            raise RunError(
+                f"the user {users[WORKER]} cannot reach the data directory {place.data}, because {closed} is closed to "
+                f"it; open that folder (chmod o+x {closed}) or name another with --data"
+            )
         if not wish.config.servers:
             raise RunError(
                 "the settings name no [[server]] to stand before; add one, or run without settings"
@@ -92,8 +98,19 @@ def _planner(place: Place, wish: Wish) -> Planner:
     config = wish.with_servers or Config()
     playground = Playground(_instance(place), embedded=wish.with_servers is None)
     listens = loopback_listens(wish.ports_from or _free_ports())
-    users = PLAYGROUND_USERS if os.geteuid() == 0 else {}
-    return Planner(place, config, listens, playground, users)
+    return Planner(place, config, listens, playground, _playground_users(place))
+
+
+def _playground_users(place: Place) -> dict[str, str]:
+    """Whom the playground's processes become when root starts it. Worker and mail server work with files by path: where
+    the way to the data directory is closed to everybody else, these two stay who they are."""
+    if os.geteuid() != 0:
+        return {}
+    closed = setup.closed_to(place.data, PLAYGROUND_USERS[WORKER])
+    if closed is None:
+        return dict(PLAYGROUND_USERS)
+    to_stderr(f"{closed} is closed to other users, so worker and mail server of the playground run as root.")
+    return {role: user for role, user in PLAYGROUND_USERS.items() if role not in (WORKER, PLAYGROUND)}
 
 
 def _instance(place: Place) -> str:

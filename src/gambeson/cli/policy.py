@@ -14,7 +14,7 @@ def add(commands: Commands) -> None:
     """Declares ``policy`` and what is below it."""
     group = commands.group("policy", "the access policy")
     show = group.add("show", "print the policy in force, or a version", run_show)
-    show.add_argument("version", metavar="VERSION", nargs="?", type=int)
+    show.add_argument("number", metavar="VERSION", nargs="?", type=int)
     check = group.add("check", "look a policy file over: errors and warnings with line and column", run_check)
     check.add_argument("file", metavar="FILE", help="- is standard input")
     change = group.add("set", "make a policy file the policy in force", run_set)
@@ -22,7 +22,7 @@ def add(commands: Commands) -> None:
     change.add_argument("--note", metavar="TEXT", default="", help="why")
     group.add("list", "the versions", run_list)
     back = group.add("roll-back", "put an earlier version in force again", run_roll_back)
-    back.add_argument("version", metavar="VERSION", type=int)
+    back.add_argument("number", metavar="VERSION", type=int)
 
 
 def _read(name: str) -> str:
@@ -54,7 +54,7 @@ def run_show(args: Namespace) -> int:
 
     with installation(args) as place:
         policies = place.organisation(args.org).policies
-        found = policies.get(args.version) if args.version is not None else policies.active()
+        found = policies.get(args.number) if args.number is not None else policies.active()
     if found is None:
         document = {"version": 0, "default": True, "toml": default_policy_text()}
         emit(args, document, default_policy_text())
@@ -156,13 +156,13 @@ def run_roll_back(args: Namespace) -> int:
     with installation(args) as place:
         organisation = place.organisation(args.org)
         try:
-            parse_policy(organisation.policies.get(args.version).source, organisation.id)
+            parse_policy(organisation.policies.get(args.number).source, organisation.id)
         except PolicyError as error:
             raise CommandError(
-                f"Version {args.version} is no valid policy any more: line {error.line}: {error.text}. "
+                f"Version {args.number} is no valid policy any more: line {error.line}: {error.text}. "
                 "Nothing was changed."
             ) from None
-        stored = organisation.policies.activate(args.version, by=place.who, at=now())
+        stored = organisation.policies.activate(args.number, by=place.who, at=now())
         known, line, code = told(place.tell())
     emit(args, {"version": stored.version, **known}, f"Version {stored.version} is in force. {line}".strip())
     return code

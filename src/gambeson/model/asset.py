@@ -44,7 +44,9 @@ class Account:
 
     ``upstream_login`` is the name on the mail server where it differs from ``address``;
     ``server`` names a mail server of the configuration (empty: the organisation's route);
-    ``sealed_password`` is the keeper's sealed box for the *sealed* way to sign in.
+    ``sealed_password`` is the keeper's sealed box for the *sealed* way to sign in; ``password_hash`` is argon2id
+    of the local password with the keeper's pepper (nobody else can check it), empty where there is none. Only
+    snapshots carry it.
     """
 
     id: str
@@ -57,6 +59,7 @@ class Account:
     upstream_login: str = ""
     server: str = ""
     sealed_password: bytes = field(default=b"", repr=False)
+    password_hash: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

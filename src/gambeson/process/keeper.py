@@ -31,23 +31,19 @@ from .channel import Channel
 from .child import Life, Peer
 from .command_socket import CommandSocket
 from .keeper_core import ALLOWED, KeeperCore
+from .keeper_passwords import Passwords, affordable
 from .keys import KeeperKeys
 from .messages import (
     CheckPasswordAsk,
     CredentialAsk,
     CredentialGiven,
-    Done,
     HashPasswordAsk,
     KeeperRequest,
-    Message,
-    Octets,
+    PasswordAsk,
     PublicKeysAsk,
-    Refused,
     SignHeadAsk,
 )
 from .worker_link import WorkerLink
-
-MAX_HASHING = 2  # argon2 at a time: each takes 64 MiB
 
 
 def rehearse(keys: KeeperKeys) -> None:
@@ -84,7 +80,9 @@ def rehearse(keys: KeeperKeys) -> None:
     core.answer("worker", "w", SignHeadAsk(payload=b""), now)
     core.answer("worker", "w", PublicKeysAsk(), now)
     hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    hasher.verify(hasher.hash("x"), "x")
+    hashed = hasher.hash("x")
+    assert affordable(hashed)
+    hasher.verify(hashed, "x")
 
 
 class Keeper:
@@ -106,8 +104,7 @@ class Keeper:
         self._gone: set[str] = set()
         self._link: WorkerLink | None = None
         self._command: CommandSocket | None = None
-        self._hasher = hasher or argon2.PasswordHasher()
-        self._hashing = asyncio.Semaphore(MAX_HASHING)
+        self._passwords = Passwords(self._core, self._record_password, hasher)
 
     async def start(
         self,
@@ -193,23 +190,28 @@ class Keeper:
             },
         )
 
+    def _record_password(self, door: str, ask: PasswordAsk, found: Credential | None, outcome: str) -> bool:
+        assert self._link is not None
+        kind = {"right": "right", "wrong": "wrong", "no-password": "wrong"}.get(outcome, "refused")
+        return self._link.spool.append(
+            f"keeper.password.{kind}",
+            self._clock(),
+            organisation=found.organisation if found is not None else "",
+            account=ask.account[:128],
+            device=found.device if found is not None else "",
+            door=ask.door[:32],
+            source=ask.source[:64],
+            data={"outcome": outcome, "by": door, "credential": found.id if found else ""},
+        )
+
     def _handler(self, role: str, name: str) -> Any:
         def handle(message: Any, fds: tuple[int, ...]) -> Any:
             for fd in fds:
                 os.close(fd)
             if isinstance(message, HashPasswordAsk | CheckPasswordAsk) and type(message) in ALLOWED[role]:
-                return self._password(message)
+                return self._passwords.administer(message)
+            if isinstance(message, PasswordAsk) and PasswordAsk in ALLOWED[role]:
+                return self._passwords.beside(name, message, self._clock())
             return self._core.answer(role, name, message, self._clock())
 
         return handle
-
-    async def _password(self, message: HashPasswordAsk | CheckPasswordAsk) -> Message:
-        peppered = self._core.peppered(message.password)
-        async with self._hashing:
-            if isinstance(message, HashPasswordAsk):
-                hashed = await asyncio.to_thread(self._hasher.hash, peppered)
-                return Octets(value=hashed.encode())
-            with contextlib.suppress(argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-                await asyncio.to_thread(self._hasher.verify, message.hashed, peppered)
-                return Done()
-        return Refused(reason="wrong")

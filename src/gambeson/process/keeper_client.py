@@ -1,4 +1,4 @@
-"""Asking the keeper: from a door (asynchronous, two questions) and as an administrator (blocking)."""
+"""Asking the keeper: from a door (asynchronous, three questions) and as an administrator (blocking)."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from .messages import (
     KeeperHello,
     LongText,
     Octets,
+    PasswordAsk,
     PublicKeys,
     PublicKeysAsk,
     RevocationListAsk,
@@ -39,6 +40,7 @@ __all__ = ["AdminKeeper", "CredentialAsk", "DoorKeeper", "KeeperGone", "KeeperRe
 KeeperGone = ChannelGone
 KeeperRefused = ChannelRefused
 SECONDS = 2.0
+PASSWORD_SECONDS = 8.0  # hashing takes its time, and turns
 
 
 class DoorKeeper:
@@ -56,6 +58,10 @@ class DoorKeeper:
         """How to sign in upstream. Raises KeeperRefused(reason) and, after two seconds, KeeperGone."""
         given = await self._channel.request(ask, CredentialGiven, SECONDS)
         return UpstreamCredential(given.mechanism, given.authcid, given.secret.decode(), given.authzid)
+
+    async def password(self, ask: PasswordAsk) -> None:
+        """Returns where the password is right. Raises KeeperRefused(reason; "wrong" where it is not) and KeeperGone."""
+        await self._channel.request(ask, Done, PASSWORD_SECONDS)
 
     def close(self) -> None:
         """Close the channel."""

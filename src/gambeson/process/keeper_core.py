@@ -48,7 +48,7 @@ ADMIN: frozenset[type[m.Message]] = frozenset(
     )
 )
 ALLOWED: Mapping[str, frozenset[type[m.Message]]] = {
-    "doors": frozenset((m.KeeperHello, m.CredentialAsk)),
+    "doors": frozenset((m.KeeperHello, m.CredentialAsk, m.PasswordAsk)),
     "worker": frozenset((m.SignHeadAsk, m.PublicKeysAsk)),
     "console": ADMIN,
     "command": ADMIN,
@@ -147,7 +147,7 @@ class KeeperCore:
         found = self._proven(index, ask)
         if found is None:
             return None, "not-proven", None
-        reason = _barred(index, found, ask, now)
+        reason = barred(index, found, ask, now)
         if reason:
             return found, reason, None
         account = index.account[ask.account]
@@ -161,6 +161,20 @@ class KeeperCore:
         except (SealingError, master.NoMasterError):
             return found, "cannot-sign-in", None
         return (found, "", given) if given is not None else (found, "as-is", None)
+
+    def certified(self, ask: m.PasswordAsk, now: float) -> tuple[Credential | None, str]:
+        """The certificate that a password came beside, and why it does not do: "" where it does."""
+        index = self.index
+        if index is None or now - index.snapshot.made_at > self._max_age:
+            return None, "no-fresh-snapshot"
+        name = sha256(ask.certificate).hexdigest() if ask.certificate else ask.fingerprint
+        found = index.certificate.get(name)
+        return (found, barred(index, found, ask, now)) if found is not None else (None, "not-proven")
+
+    def password_hash(self, account: str) -> str:
+        """The stored argon2id hash; "" for none."""
+        found = self.index.account.get(account) if self.index is not None else None
+        return found.password_hash if found is not None else ""
 
     def _proven(self, index: SnapshotIndex, ask: m.CredentialAsk) -> Credential | None:
         if ask.secret and not ask.certificate:
@@ -252,7 +266,9 @@ class KeeperCore:
         return hmac.digest(self._keys.pepper, password.encode(), "sha256").hex()
 
 
-def _barred(index: SnapshotIndex, found: Credential, ask: m.CredentialAsk, now: float) -> str:
+def barred(
+    index: SnapshotIndex, found: Credential, ask: m.CredentialAsk | m.PasswordAsk, now: float
+) -> str:
     """Why a proven credential does not open this door to this account; "" where it does."""
     device: Device | None = index.device.get(found.device)
     account = index.account.get(ask.account)

@@ -14,11 +14,13 @@ import msgspec
 
 MAX_INLINE = 64 * 1024  # octets of one packet; longer bodies travel in a memory file
 MAX_MESSAGE = 16 * 1024 * 1024  # octets of one message in all
+MAX_STATE = 6 * 1024 * 1024  # octets of a door's throttle counters
 AUDIT_PREFIX = b"gambeson audit head v1\0"  # what is signed for the audit log is never anything else
 
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Counter = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
 Blob = Annotated[bytes, msgspec.Meta(max_length=65536)]
+State = Annotated[bytes, msgspec.Meta(max_length=MAX_STATE)]
 
 
 class Message(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -109,6 +111,26 @@ class SnapshotAck(Message, frozen=True):
     """Follower to worker: I hold ``number`` and what it no longer admits is closed."""
 
     number: Counter
+
+
+class SnapshotAge(Message, frozen=True):
+    """Follower to worker, every few seconds: the snapshot I hold was last known to be true ``seconds`` ago."""
+
+    seconds: float
+
+
+class ThrottleAsk(Message, frozen=True):
+    """Worker to door: how do your throttle counters stand? Answered by ThrottleState."""
+
+
+class ThrottleState(Message, frozen=True):
+    """A door's throttle counters, which only a door reads. Door to worker: keep these for whoever comes after me.
+    Worker to door, once after its hello: how those before you stood (empty: nobody was)."""
+
+    data: State = b""
+
+    def __repr__(self) -> str:
+        return f"ThrottleState(<{len(self.data)} octets>)"
 
 
 class SegmentOffer(Message, frozen=True):
@@ -234,6 +256,24 @@ class CredentialAsk(Message, frozen=True, kw_only=False):
         return f"CredentialAsk({self.account!r}, {self.server!r}, {self.door!r}, {self.source!r}, ...)"
 
 
+class PasswordAsk(Message, frozen=True, kw_only=False):
+    """Door to keeper: this certificate was proven to me; is the password beside it the account's own (local) one?
+
+    Answered by Done or Refused. ``certificate`` is DER; ``fingerprint`` (hex SHA-256) stands for it where TLS ended
+    before the door. repr hides the password.
+    """
+
+    account: Text
+    password: Text
+    door: Text
+    source: Text
+    certificate: Blob = b""
+    fingerprint: Text = ""
+
+    def __repr__(self) -> str:
+        return f"PasswordAsk({self.account!r}, {self.door!r}, {self.source!r}, <hidden>)"
+
+
 class CredentialGiven(Message, frozen=True):
     """Fields of :class:`gambeson.wire.dialogue.UpstreamCredential`; repr hides the secret."""
 
@@ -355,6 +395,7 @@ class RevocationListAsk(Message, frozen=True):
 KeeperRequest = (
     KeeperHello
     | CredentialAsk
+    | PasswordAsk
     | SecretVerifierAsk
     | SealAsk
     | SignHeadAsk
@@ -365,8 +406,17 @@ KeeperRequest = (
     | RevocationListAsk
 )
 WorkerRequest = PublishAsk | SessionsAsk | KillAsk | HealthAsk
-FromFollower = FollowerHello | SnapshotAck | SegmentClosed
-ToFollower = WorkerHello | SnapshotOffer | SnapshotFresh | SegmentOffer | SessionsAsk | KillAsk
+FromFollower = FollowerHello | SnapshotAck | SegmentClosed | SnapshotAge | ThrottleState
+ToFollower = (
+    WorkerHello
+    | SnapshotOffer
+    | SnapshotFresh
+    | SegmentOffer
+    | SessionsAsk
+    | KillAsk
+    | ThrottleAsk
+    | ThrottleState
+)
 WorkerAsks = SignHeadAsk | PublicKeysAsk
 FromSupervisor = Stop | Drain | PeerAdded | PeerGone
 ToSupervisor = ChildReady | BirthFailed

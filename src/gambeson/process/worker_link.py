@@ -32,8 +32,11 @@ from .messages import (
     SessionsAsk,
     SignHeadAsk,
     SnapshotAck,
+    SnapshotAge,
     SnapshotFresh,
     SnapshotOffer,
+    ThrottleAsk,
+    ThrottleState,
     ToFollower,
     WorkerAsks,
 )
@@ -41,13 +44,17 @@ from .snapshots import SnapshotError, SnapshotHolder
 from .spool import SpoolWriter
 
 STALE_SECONDS = 25.0  # no word for so long: say hello again
+AGE_SECONDS = 5.0  # how often the worker is told how old our snapshot is
+COUNTS_SECONDS = 60.0  # how often the worker gets the throttle's counters
+COUNTS_PATIENCE = 2.0  # wait no longer for those of the door before us: a worker before an upgrade has none
 
 
 class WorkerLink:
     """``on_snapshot(index)`` (plain or coroutine) is done with a new snapshot when it returns: only then
     is it acknowledged. ``on_fresh(index)`` gets the same snapshot with a later ``made_at``.
     ``sessions(organisation)`` lists, ``kill(ask)`` closes and counts; ``asked`` answers what the worker
-    may ask of the keeper. ``spool`` is ready to take
+    may ask of the keeper. ``counts()`` gives the throttle's counters for whoever comes after us, ``on_counts(data)``
+    takes those of the one before, once, before :meth:`first` returns. ``spool`` is ready to take
     events from the start, ``index`` is None until the first snapshot came."""
 
     def __init__(
@@ -60,6 +67,8 @@ class WorkerLink:
         sessions: Callable[[str], Sequence[SessionInfo]] | None = None,
         kill: Callable[[KillAsk], int] | None = None,
         asked: Callable[[Message], Message] | None = None,
+        counts: Callable[[], bytes] | None = None,
+        on_counts: Callable[[bytes], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._life = time.time_ns()
@@ -69,6 +78,8 @@ class WorkerLink:
         self._name = name
         self._on_snapshot, self._on_fresh = on_snapshot, on_fresh
         self._sessions, self._kill, self._asked, self._clock = sessions, kill, asked, clock
+        self._counts, self._on_counts = counts, on_counts
+        self._counts_until = 0.0 if on_counts is None else time.monotonic() + COUNTS_PATIENCE
         self._turn = asyncio.Lock()
         self._first = asyncio.Event()
         self._channel = Channel(sock, ToFollower | WorkerAsks, self._take, name="worker")
@@ -85,6 +96,11 @@ class WorkerLink:
             await self._first.wait()
         assert self.holder.index is not None
         return self.holder.index
+
+    def tell_counts(self) -> None:
+        """Give the worker the throttle's counters, for the door after this one."""
+        if self._counts is not None:
+            self._tell(ThrottleState(data=self._counts()))
 
     async def close(self) -> None:
         """Stop listening; events still in memory get a last chance."""
@@ -104,8 +120,17 @@ class WorkerLink:
     async def _tick(self) -> None:
         self._hello()
         said = self._clock()
+        aged = counted = time.monotonic()
         while True:
             await asyncio.sleep(0.5)
+            passed = time.monotonic()
+            if passed - aged >= AGE_SECONDS:
+                aged = passed
+                self._tell_age()
+            if passed - counted >= COUNTS_SECONDS:
+                counted = passed
+                self.tell_counts()
+            self._arrived()
             if not self.spool.healthy:
                 self.spool.retry()
             index, now = self.holder.index, self._clock()
@@ -145,6 +170,10 @@ class WorkerLink:
                 return Sessions(sessions=tuple(found))
             case KillAsk():
                 return Killed(count=self._kill(message) if self._kill is not None else 0)
+            case ThrottleAsk():
+                return ThrottleState(data=self._counts() if self._counts is not None else b"")
+            case ThrottleState(data=data):
+                self._predecessor(data)
             case SignHeadAsk() | PublicKeysAsk():
                 return self._asked(message) if self._asked is not None else Refused(reason="not-for-you")
             case _:
@@ -152,8 +181,24 @@ class WorkerLink:
         return None
 
     def _arrived(self) -> None:
-        if self.holder.index is not None and self.spool.segment:
+        counted = time.monotonic() >= self._counts_until
+        if counted and self.holder.index is not None and self.spool.segment:
+            self._counts_until = 0.0  # whatever comes from now on would undo what we counted ourselves
             self._first.set()
+
+    def _predecessor(self, data: bytes) -> None:
+        """How the door before us stood: taken once, and only before we count ourselves."""
+        if self._on_counts is None or not self._counts_until:
+            return
+        self._counts_until = 0.0
+        if data:
+            self._on_counts(data)
+        self._arrived()
+
+    def _tell_age(self) -> None:
+        index = self.holder.index
+        if index is not None:
+            self._tell(SnapshotAge(seconds=max(0.0, self._clock() - index.snapshot.made_at)))
 
     def _tell(self, message: Message) -> None:
         with contextlib.suppress(ChannelGone):

@@ -6,7 +6,7 @@ parts say of each thing whose it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
@@ -58,13 +58,17 @@ def load(control: Database, log: EventLog, now: float) -> SnapshotParts:
         for row in rows(s.domains, s.domains.c.domain):
             domains.setdefault(row.organisation, []).append(row.domain)
         aliases = aliases_by_account(conn.execute(sa.select(s.addresses).where(s.addresses.c.alias)))
+        hashes = {row.account: str(row.hash) for row in conn.execute(sa.select(s.passwords))}
         running = sa.select(s.bypasses).where(s.bypasses.c.until > now)
         return SnapshotParts(
             organisations=tuple(
                 Organisation(o.id, o.name, tuple(domains.get(o.id, ())), o.enrolment_url)
                 for o in rows(s.organisations, s.organisations.c.id)
             ),
-            accounts=tuple(account_of(a, aliases.get(a.id, ())) for a in rows(s.accounts, s.accounts.c.id)),
+            accounts=tuple(
+                replace(account_of(a, aliases.get(a.id, ())), password_hash=hashes.get(a.id, ""))
+                for a in rows(s.accounts, s.accounts.c.id)
+            ),
             devices=tuple(device_of(d) for d in rows(s.devices, s.devices.c.id)),
             credentials=tuple(credential_of(c) for c in rows(s.credentials, s.credentials.c.id)),
             policies=tuple(policy_of(p) for p in conn.execute(active)),

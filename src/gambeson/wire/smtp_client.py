@@ -156,8 +156,10 @@ class SmtpClient:
             "PORT": str(origin.port) if origin.port else _UNAVAILABLE,
             "PROTO": "ESMTP",
             "HELO": xtext(origin.helo) or _UNAVAILABLE,
-            "LOGIN": xtext(origin.login) or _UNAVAILABLE,
         }
+        if not self._credential.mechanism:
+            # Only where nothing signs in: Postfix takes LOGIN for the sign-in itself, and refuses AUTH after it.
+            values["LOGIN"] = xtext(origin.login) or _UNAVAILABLE
         words = [f"{name}={value}" for name, value in values.items() if name in offered]
         return " ".join(["XCLIENT", *words]).encode("ascii") + b"\r\n"
 

@@ -7,8 +7,10 @@ not forget anything.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import islice
 
 Dumped = list[object]
 
@@ -52,13 +54,15 @@ class Sliding:
         """Plain values for ``load``."""
         return [self._last, list(self._counts)]
 
-    def load(self, data: object) -> None:
-        """Take over what ``dump`` gave. Raises ValueError for anything else."""
+    def load(self, data: object, now: float = math.inf) -> None:
+        """Take over what ``dump`` gave; a slot later than ``now``'s would never end and becomes it. Raises
+        ValueError for anything else."""
         match data:
             case [int(last), list(counts)] if len(counts) == len(self._counts) and last >= 0:
                 if not all(isinstance(c, int) and 0 <= c < 1 << 31 for c in counts):
                     raise ValueError("a saved counter holds something that is no count")
-                self._last, self._counts = last, [int(c) for c in counts]
+                latest = last if now == math.inf else int(now // self._width)
+                self._last, self._counts = min(last, latest), [int(c) for c in counts]
             case _:
                 raise ValueError("a saved counter does not have the shape of one")
 
@@ -103,16 +107,17 @@ class Buckets:
         if counter is not None:
             counter.take_back()
 
-    def dump(self) -> dict[str, Dumped]:
-        """Plain values for ``load``, oldest first."""
-        return {key: counter.dump() for key, counter in self._counters.items()}
+    def dump(self, newest: int = 0) -> dict[str, Dumped]:
+        """Plain values for ``load``, oldest first; only the ``newest`` (0: all)."""
+        skipped = max(0, len(self._counters) - newest) if newest else 0
+        return {key: counter.dump() for key, counter in islice(self._counters.items(), skipped, None)}
 
-    def load(self, data: object) -> None:
+    def load(self, data: object, now: float = math.inf) -> None:
         """Take over what ``dump`` gave, the newest up to the capacity. Raises ValueError."""
         loaded: OrderedDict[str, Sliding] = OrderedDict()
         for key, value in _items(data):
             counter = Sliding(self._slots, self._width)
-            counter.load(value)
+            counter.load(value, now)
             loaded[key] = counter
             if len(loaded) > self._capacity:
                 loaded.popitem(last=False)

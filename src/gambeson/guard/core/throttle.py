@@ -20,6 +20,7 @@ Invariants (proven in tests/guard/core/test_throttle*.py):
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -125,44 +126,46 @@ class Throttle:
         """What counts against this account (or unknown name) from the unknown, in the last day."""
         return self._counter(self._who(claimed)).total(now)
 
-    def dump(self) -> dict[str, object]:
-        """Everything as plain JSON values, for a file that the next process reads."""
+    def dump(self, newest: int = 0) -> dict[str, object]:
+        """Everything as plain JSON values, for the next process; of each kind of bucket only the ``newest`` (0: all)."""
         return {
             "key": self._key.hex(),
             "accounts": {k: c.dump() for k, c in self._accounts.items()},
             "unknown": {str(k): c.dump() for k, c in self._unknown.items()},
             "sources": {k: dict(v) for k, v in self._sources.items()},
-            "pair": self._pair.dump(),
-            "source": self._source.dump(),
-            "credential": self._credential.dump(),
-            "known": self._known.dump(),
+            "pair": self._pair.dump(newest),
+            "source": self._source.dump(newest),
+            "credential": self._credential.dump(newest),
+            "known": self._known.dump(newest),
         }
 
-    def load(self, data: object) -> None:
-        """Take over what ``dump`` gave. Raises ValueError (and then nothing was taken over)."""
+    def load(self, data: object, now: float = math.inf) -> None:
+        """Take over what ``dump`` gave; nothing in it counts as later than ``now``. Raises ValueError (and then
+        nothing was taken over)."""
         fresh = Throttle(self.limits)
+        fresh._index = self._index
         key = data.get("key") if isinstance(data, dict) else None
         if not isinstance(key, str):
             raise ValueError("saved throttle counters have no key")
         fresh._key = bytes.fromhex(key)[:64]
         for name, value in table(data, "accounts").items():
-            fresh._counter(name).load(value)
+            fresh._counter(name).load(value, now)
         for name, value in table(data, "unknown").items():
             if not (name.isdecimal() and int(name) < self.limits.unknown_slots):
                 raise ValueError("a saved throttle counter has a slot that does not exist")
-            fresh._counter(f"?{name}").load(value)
+            fresh._counter(f"?{name}").load(value, now)
         for name, prefixes in table(data, "sources").items():
             for prefix, at in table({"": prefixes}, "").items():
                 if not isinstance(at, float | int):
                     raise ValueError("a saved known source has no time")
-                fresh._remember(name, prefix, float(at))
+                fresh._remember(name, prefix, min(float(at), now))
         for buckets, name in (
             (fresh._pair, "pair"),
             (fresh._source, "source"),
             (fresh._credential, "credential"),
             (fresh._known, "known"),
         ):
-            buckets.load(table(data, name))
+            buckets.load(table(data, name), now)
         for attribute in (
             "_key",
             "_accounts",

@@ -116,6 +116,6 @@ def _reply() -> Lines:
 def _verdict(line: bytes, good: bytes) -> Reply:
     if line.startswith(good):
         return entered(line)
-    if line.startswith(b"4") and not line.startswith(b"421 4.7.0"):
+    if line.startswith(b"4"):
         return cannot_say(f"it said: later ({line[:120].decode('utf-8', 'replace').strip()})")
     return refused(line)

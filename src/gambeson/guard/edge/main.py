@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Sequence
 
+import msgspec
 import uvloop
 
 from gambeson.model.snapshot import SnapshotIndex
@@ -24,6 +26,7 @@ from .door import DoorServer
 from .door_settings import DoorSettings
 from .plan import DoorPlan, PlanError
 
+_KEPT_BUCKETS = 10_000  # of each kind, for the door after this one: some 2 MB at most
 _FIRST_SNAPSHOT = 60.0  # seconds; the supervisor starts us again after that
 
 
@@ -78,6 +81,8 @@ class DoorProcess:
             on_fresh=self._fresh,
             sessions=self._sessions,
             kill=self._kill,
+            counts=self._counts,
+            on_counts=self._take_counts,
         )
         self.server = DoorServer(settings, keeper=keeper, spool=self.link.spool, device_key=b"", name=name)
         self._key = asyncio.get_running_loop().create_task(self._fetch_key())
@@ -98,6 +103,7 @@ class DoorProcess:
             life.ready()
             await asyncio.wait(orders, return_when=asyncio.FIRST_COMPLETED)
             if life.draining.is_set() and not life.stopped.is_set():
+                self.link.tell_counts()
                 await self._drain(life, orders[0])
             await self.server.stop(max(0.5, min(life.seconds, 10.0)))
         finally:
@@ -105,8 +111,9 @@ class DoorProcess:
                 task.cancel()
 
     async def close(self) -> None:
-        """Let go of the channels; events still in memory get a last chance."""
+        """Let go of the channels; events and counters still in memory get a last chance."""
         self._key.cancel()
+        self.link.tell_counts()
         await self.link.close()
 
     async def _first(self) -> None:
@@ -139,6 +146,18 @@ class DoorProcess:
 
     def _fresh(self, index: SnapshotIndex) -> None:
         self.server.freshen(index)
+
+    def _counts(self) -> bytes:
+        """The throttle as octets; the buckets least used are left out where it would be long."""
+        return msgspec.msgpack.encode(self.server.door.throttle.dump(newest=_KEPT_BUCKETS))
+
+    def _take_counts(self, data: bytes) -> None:
+        """Go on counting where the door before us stopped. It may have been anybody's by then: what does not have
+        the shape of counters is not taken, and what has it can make the throttle harder or softer, nothing else."""
+        try:
+            self.server.door.throttle.load(msgspec.msgpack.decode(data), time.time())
+        except (ValueError, TypeError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+            self.server.door.recorder.record("door.throttle.unusable", why=str(error)[:200])
 
     def _sessions(self, organisation: str) -> Sequence[SessionInfo]:
         return [

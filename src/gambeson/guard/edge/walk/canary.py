@@ -1,0 +1,92 @@
+"""The canary's devices: made for one walk, each wrong in one way, and taken away after it.
+
+Everything done to the store is audited like any other change. The secrets exist in memory only.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gambeson.guard.core.walk_plan import Canary, Held
+from gambeson.model import device_secret
+from gambeson.model.access import MAIL_DOORS, DoorKind
+from gambeson.model.asset import Account, CredentialKind, DeviceState
+from gambeson.store.tenant import OrganisationStore
+
+PREFIX = "guard walk "
+_STATES = (
+    (DeviceState.BLOCKED, "the secret of a blocked device", "device-blocked"),
+    (DeviceState.LOST, "the secret of a lost device", "device-lost"),
+    (DeviceState.QUARANTINED, "the secret of a device in quarantine", "device-quarantined"),
+)
+
+
+@dataclass
+class CanaryDevices:
+    """``verifier`` gives what the store keeps of a secret: the keeper's answer."""
+
+    organisation: OrganisationStore
+    account: Account
+    verifier: Callable[[str], bytes]
+    by: str
+    _made: list[str] = field(default_factory=list)
+
+    def make(self, password: str, foreign: str) -> Canary:
+        """All of them. ``foreign`` is an address of the organisation that is not the canary's."""
+        mark = secrets.token_hex(3)
+        good = self._device(f"{PREFIX}{mark} good", MAIL_DOORS)
+        held = [
+            Held(what, rule, self._device(f"{PREFIX}{mark} {state}", MAIL_DOORS, state))
+            for state, what, rule in _STATES
+        ]
+        held.append(Held("a revoked secret", "credential-revoked", self._revoked(f"{PREFIX}{mark} revoked")))
+        past = self._device(f"{PREFIX}{mark} expired", MAIL_DOORS, expires_at=time.time() + 0.001)
+        held.append(Held("an expired secret", "credential-expired", past))
+        made_up = device_secret.make(secrets.token_bytes(device_secret.ENTROPY_BYTES)).text
+        held.append(Held("a made-up secret", "made-up-secret", made_up))
+        held.append(Held("its device secret under another's name", "another-account", good, foreign))
+        elsewhere = tuple(
+            (door, self._device(f"{PREFIX}{mark} {door} only", (door,)))
+            for door in (DoorKind.IMAP, DoorKind.SIEVE)
+        )
+        return Canary(self.account.address, password, good, tuple(held), elsewhere, foreign)
+
+    def take_away(self) -> None:
+        """Delete them."""
+        while self._made:
+            self.organisation.devices.delete(self._made.pop(), by=self.by, at=time.time())
+
+    def _revoked(self, name: str) -> str:
+        text = self._device(name, MAIL_DOORS)
+        public = device_secret.parse(text)
+        assert public is not None
+        found = self.organisation.credentials.find(CredentialKind.DEVICE_SECRET, public.public_id)
+        self.organisation.credentials.revoke(found.id, reason="guard walk", by=self.by, at=time.time())
+        return text
+
+    def _device(
+        self,
+        name: str,
+        doors: tuple[DoorKind, ...],
+        state: DeviceState = DeviceState.REGISTERED,
+        expires_at: float = 0.0,
+    ) -> str:
+        now = time.time()
+        device = self.organisation.devices.create(
+            self.account.id, name, doors=doors, state=state, expires_at=now + 3600, by=self.by, at=now
+        )
+        self._made.append(device.id)
+        secret = device_secret.make(secrets.token_bytes(device_secret.ENTROPY_BYTES))
+        self.organisation.credentials.add(
+            device.id,
+            CredentialKind.DEVICE_SECRET,
+            secret.public_id,
+            verifier=self.verifier(secret.text),
+            expires_at=expires_at,
+            by=self.by,
+            at=now,
+        )
+        return secret.text

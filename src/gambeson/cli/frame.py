@@ -16,7 +16,7 @@ from .common import CommandError, Exit
 if TYPE_CHECKING:
     Run = Callable[[argparse.Namespace], int]
 
-_FRAMEWORK = {"frame", "common", "shared"}
+_FRAMEWORK = {"frame", "common", "shared", "guard_walk", "guard_export"}
 _GLOBAL = ("json", "data", "org", "config")
 
 

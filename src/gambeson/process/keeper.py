@@ -5,7 +5,6 @@ Call :func:`rehearse` before the drop of privileges, :class:`Keeper` after it.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import socket

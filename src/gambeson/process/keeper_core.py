@@ -266,9 +266,7 @@ class KeeperCore:
         return hmac.digest(self._keys.pepper, password.encode(), "sha256").hex()
 
 
-def barred(
-    index: SnapshotIndex, found: Credential, ask: m.CredentialAsk | m.PasswordAsk, now: float
-) -> str:
+def barred(index: SnapshotIndex, found: Credential, ask: m.CredentialAsk | m.PasswordAsk, now: float) -> str:
     """Why a proven credential does not open this door to this account; "" where it does."""
     device: Device | None = index.device.get(found.device)
     account = index.account.get(ask.account)

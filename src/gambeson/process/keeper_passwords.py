@@ -26,7 +26,8 @@ from .messages import CheckPasswordAsk, Done, HashPasswordAsk, Message, Octets, 
 
 MAX_HASHING = 2  # argon2 at a time: each takes 64 MiB
 MAX_WAITING = 64
-MAX_MEMORY_KIB, MAX_PASSES, MAX_LANES = 256 * 1024, 16, 8  # of a stored hash; whoever wrote more wants us to stand
+# Of a stored hash: whoever wrote one that asks for more wants the keeper to stand still.
+MAX_MEMORY_KIB, MAX_PASSES, MAX_LANES = 256 * 1024, 16, 8
 BURST, PER_SECOND = 30.0, 1.0  # questions about one account
 WRONG_BURST, WRONG_PER_SECOND = 10.0, 90 / 86400  # wrong passwords beside one certificate
 

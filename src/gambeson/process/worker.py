@@ -12,7 +12,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -43,14 +43,19 @@ from .messages import (
     SessionsAsk,
     SignHeadAsk,
     SnapshotAck,
+    SnapshotAge,
+    ThrottleAsk,
+    ThrottleState,
     WorkerHello,
     WorkerRequest,
 )
 from .publisher import Follower, Publisher, PublishError
 from .snapshots import SnapshotFiles
+from .throttle_shelf import ThrottleShelf, elder
 
 REFRESH_SECONDS = 10.0
 INGEST_SECONDS = 0.1
+SHELVE_SECONDS = 5.0
 FOLLOWERS = ("doors", "keeper")
 
 R = TypeVar("R")
@@ -90,7 +95,12 @@ class Worker:
         self._folder, self._rotate_at = folder, rotate_at
         self._publisher = Publisher(SnapshotFiles(folder / "snapshots"), self._build, clock)
         self._ingestion: Ingestion | None = None
+        self._shelf = ThrottleShelf(folder / "throttle")
         self._lives: dict[str, int] = {}
+        self._ages: dict[
+            str, tuple[float, float]
+        ] = {}  # of each follower's snapshot, and when we heard of it
+        self._greetings: set[asyncio.Task[None]] = set()
         self._others: dict[str, Channel] = {}
         self._gone: set[str] = set()
         self._command: CommandSocket | None = None
@@ -129,6 +139,7 @@ class Worker:
     def remove_peer(self, name: str) -> None:
         """That door is gone for good; what it wrote is still taken in."""
         self._gone.add(name)
+        self._ages.pop(name, None)
         follower = self._publisher.followers.pop(name, None)
         channel = follower.channel if follower is not None else self._others.pop(name, None)
         if channel is not None:
@@ -138,7 +149,8 @@ class Worker:
 
     async def run(self, life: Life, chores: Sequence[Awaitable[None]] = ()) -> None:
         """Serve until the supervisor says stop, then take in what is left."""
-        tasks = [asyncio.ensure_future(t) for t in (self._refreshing(), self._ingesting(), *chores)]
+        own = (self._refreshing(), self._ingesting(), self._shelving())
+        tasks = [asyncio.ensure_future(t) for t in (*own, *chores)]
         try:
             await life.stopped.wait()
         finally:
@@ -148,6 +160,8 @@ class Worker:
             await self._last_words()
 
     async def _last_words(self) -> None:
+        with contextlib.suppress(OSError):
+            self._shelf.write(self._shelf.take_unwritten())
         if self._ingestion is not None:
             with contextlib.suppress(Exception):
                 while await self._ingestion.step():
@@ -182,6 +196,13 @@ class Worker:
                 continue
             await asyncio.sleep(0 if count else INGEST_SECONDS)
 
+    async def _shelving(self) -> None:
+        while True:
+            await asyncio.sleep(SHELVE_SECONDS)
+            changed = self._shelf.take_unwritten()
+            with contextlib.suppress(OSError):  # a full disk: they are in memory, and said again in a minute
+                await self._on_thread(self._shelf.write, changed)
+
     async def _on_thread(self, call: Callable[..., R], *args: object) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: call(*args))
 
@@ -200,6 +221,8 @@ class Worker:
         assert self._ingestion is not None
         match message:
             case FollowerHello(life=life, number=number, segment=segment):
+                if self._lives.get(name) != life and self._is_door(name):
+                    self._soon(self._hand_counts(name, life))
                 self._lives[name] = life
                 if self._ingestion.hello(name, life, segment):
                     self._offer_segment(name, life)
@@ -208,6 +231,40 @@ class Worker:
                 self._publisher.acknowledge(name, number)
             case SegmentClosed(segment=segment):
                 self._ingestion.close_segment(name, segment)
+            case SnapshotAge(seconds=seconds):
+                self._ages[name] = (seconds, asyncio.get_running_loop().time())
+            case ThrottleState(data=data) if self._is_door(name):
+                self._shelf.put(name, data, self._publisher.followers)
+
+    def _is_door(self, name: str) -> bool:
+        follower = self._publisher.followers.get(name)
+        return follower is not None and follower.role == "doors"
+
+    def _soon(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._greetings.add(task)
+        task.add_done_callback(self._greetings.discard)
+
+    async def _hand_counts(self, name: str, life: int) -> None:
+        """Give a new door the throttle counters of the one before it: its own from before a crash, else those of the
+        door that it replaces as they stand now, else what is kept."""
+        followers = self._publisher.followers
+        before = elder(name, [other for other in followers if self._is_door(other)])
+        if before and not self._shelf.said_by(name):
+            with contextlib.suppress(ChannelGone, ChannelRefused):
+                answer = await followers[before].channel.request(ThrottleAsk(), ThrottleState, 1.0)
+                if answer.data:
+                    self._shelf.put(name, answer.data, followers)
+        follower = followers.get(name)
+        if follower is not None and self._lives.get(name) == life:
+            with contextlib.suppress(ChannelGone):
+                follower.channel.send(ThrottleState(data=self._shelf.get(name)), keep=5.0)
+
+    def snapshot_ages(self) -> dict[str, float]:
+        """How many seconds ago each follower's snapshot was last known to be true, as far as it says so; one that
+        falls silent gets older."""
+        now = asyncio.get_running_loop().time()
+        return {name: age + now - heard for name, (age, heard) in self._ages.items()}
 
     def _offer_segment(self, name: str, life: int) -> None:
         follower = self._publisher.followers.get(name)

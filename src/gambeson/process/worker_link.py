@@ -99,7 +99,7 @@ class WorkerLink:
 
     def tell_counts(self) -> None:
         """Give the worker the throttle's counters, for the door after this one."""
-        if self._counts is not None:
+        if self._counts is not None and self._first.is_set():
             self._tell(ThrottleState(data=self._counts()))
 
     async def close(self) -> None:

@@ -66,6 +66,12 @@ class Config:
                 )
             seen.add(server.name)
             yield from self._check_loop(number, server)
+        if self.ldap.url and self.doors.processes > 1:
+            yield Problem(
+                "doors.processes",
+                "is more than 1, but with ldap.url one process must count what the directory sees of wrong passwords; "
+                "leave it at 1",
+            )
 
     def _check_loop(self, number: int, server: Server) -> Iterator[Problem]:
         for name in ("imap", "pop3", "submission", "sieve"):

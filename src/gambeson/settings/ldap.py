@@ -8,20 +8,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .declare import Problem, setting
-from .kinds import PATH, SECRET, TEXT, TRUTH, whole
+from .kinds import PATH, SECRET, TEXT, TEXTS, TRUTH, whole
 from .secret import SecretRef
 
 _URL = re.compile(r"(ldaps?)://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(?::([0-9]{1,5}))?/?")
+_LDAPI = re.compile(r"ldapi://%2[Ff][^/?\s]+/?")
 
 
 @dataclass(frozen=True, slots=True)
 class Ldap:
     """An LDAP directory or Active Directory. It is asked only after a valid device certificate, or at the portal."""
 
-    url: str = setting(
-        "",
-        TEXT,
-        "ldaps://HOST or ldap://HOST, with a port where it is not the usual one.",
+    url: tuple[str, ...] = setting(
+        (),
+        TEXTS,
+        "ldaps://HOST or ldap://HOST, with a port where it is not the usual one, or ldapi://%2FPATH for a Unix "
+        "socket; or a list of them, asked in this order.",
         "Empty: passwords are local.",
         example='"ldaps://ad.example.org"',
     )
@@ -55,6 +57,12 @@ class Ldap:
         "After how many failures the directory locks an account. It never sees more than that less two.",
         "Nobody outside can lock a person out. Active Directory's guides say 5 to 10.",
     )
+    lockout_window_s: int = setting(
+        1800,
+        whole(60, 7 * 86400),
+        "How long without a failure until the directory sets its count of an account back to nought.",
+        "Active Directory's default. Longer is always safe.",
+    )
 
     def check(self) -> Iterator[Problem]:
         """Address, search and bind go together, and passwords do not cross a network in the clear."""
@@ -63,15 +71,21 @@ class Ldap:
                 name = "bind_dn" if self.bind_dn else "base" if self.base else "bind_password"
                 yield Problem(name, "is given without ldap.url; add it or remove this")
             return
-        parts = _URL.fullmatch(self.url)
-        if not parts or int(parts[3] or 1) not in range(1, 65536):
-            yield Problem("url", "must be ldaps://HOST or ldap://HOST, with :PORT where needed")
-            return
-        if parts[1] == "ldap" and not self.start_tls and not _loopback(parts[2]):
-            yield Problem(
-                "start_tls",
-                "is false, but ldap.url leaves this machine without TLS; use ldaps:// or start_tls = true",
-            )
+        for url in self.url:
+            parts = _URL.fullmatch(url)
+            if _LDAPI.fullmatch(url):
+                continue
+            if not parts or int(parts[3] or 1) not in range(1, 65536):
+                yield Problem(
+                    "url", "must be ldaps://HOST or ldap://HOST, with :PORT where needed, or ldapi://%2FPATH"
+                )
+                return
+            if parts[1] == "ldap" and not self.start_tls and not _loopback(parts[2]):
+                yield Problem(
+                    "start_tls",
+                    "is false, but ldap.url leaves this machine without TLS; use ldaps:// or start_tls = true",
+                )
+                break
         if not self.base:
             yield Problem("url", "needs ldap.base, where the search begins; add it")
         if bool(self.bind_dn) != bool(self.bind_password):

@@ -238,7 +238,7 @@ def test_the_services_password_is_in_no_repr() -> None:
 
 def test_the_section_of_the_settings_file() -> None:
     section = Ldap(
-        url="ldaps://a.example.org ldaps://b.example.org", base="dc=a", bind_dn="cn=r", timeout_s=2
+        url=("ldaps://a.example.org", "ldaps://b.example.org"), base="dc=a", bind_dn="cn=r", timeout_s=2
     )
     read = from_settings(section, "gehe\u00efm".encode())
     assert read.urls == ("ldaps://a.example.org", "ldaps://b.example.org")

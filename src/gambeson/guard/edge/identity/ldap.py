@@ -61,7 +61,7 @@ class DirectorySettings:
 
 
 def from_settings(ldap: Ldap, bind_password: bytes = b"") -> DirectorySettings:
-    """What the ``[ldap]`` section says; ``url`` may name several servers with blanks between.
+    """What the ``[ldap]`` section says.
 
     Raises DirectoryError for a password that is not UTF-8 (RFC 4513 section 5.1.3).
     """
@@ -70,7 +70,7 @@ def from_settings(ldap: Ldap, bind_password: bytes = b"") -> DirectorySettings:
     except UnicodeDecodeError:
         raise DirectoryError("The password of ldap.bind_dn is not UTF-8; write it as such.") from None
     return DirectorySettings(
-        urls=tuple(ldap.url.split()),
+        urls=ldap.url,
         base=ldap.base,
         filter=ldap.filter,
         bind_dn=ldap.bind_dn,
@@ -172,6 +172,10 @@ class LdapDirectory:
             )
             return Verdict.UNAVAILABLE
         return Verdict.UNAVAILABLE
+
+    def tell(self, record: Callable[[str], None]) -> None:
+        """From now on ``record`` gets the troubles."""
+        self._record = record
 
     def close(self) -> None:
         """Close what is idle."""

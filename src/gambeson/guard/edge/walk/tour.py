@@ -70,8 +70,9 @@ async def walk(
 
 
 def _nobody_there(record: Record) -> Record:
-    """A port that was only looked for, and is closed, is as it should be."""
-    if record.attempt.place.role is Role.FOUND:
+    """A port that was only looked for is rightly closed, and a socket of this machine that nobody listens on opens
+    nothing."""
+    if record.attempt.place.role is Role.FOUND or record.attempt.place.unix:
         return Record(record.attempt, Reply(Outcome.NOT_OFFERED, record.reply.said), record.at)
     return record
 

@@ -1,0 +1,284 @@
+"""``gambeson guard walk``: tries every listener, mechanism and credential for real, at the doors and past them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+    from gambeson.app.installation import Installation
+    from gambeson.guard.core.walk import Place, Record
+    from gambeson.guard.core.walk_plan import Canary
+    from gambeson.model.finding import Finding
+
+    from . import Commands
+
+_DESCRIPTION = """\
+Tries to get in, at every door, at the mail servers behind them and at what you name, with everything that must not
+open: no sign-in at all, the canary's password over every mechanism, made-up tokens, devices that are blocked,
+revoked, expired or for another door. Whatever enters below the floor is a side door (exit 1). What could not be
+reached or told is listed (exit 4). The canary is an account of yours kept for this; in the playground one is taken.
+"""
+
+
+def add(group: Commands) -> None:
+    """Declares ``guard walk``."""
+    parser = group.add("walk", "try every side door for real", run, _DESCRIPTION)
+    parser.add_argument(
+        "--from",
+        dest="origin",
+        choices=("inside", "outside"),
+        default="inside",
+        help="outside: only what another machine could reach",
+    )
+    parser.add_argument("--canary", metavar="ADDRESS", help="the account to knock with")
+    parser.add_argument("--password-file", metavar="FILE", help="its password at the mail server")
+    parser.add_argument(
+        "--target",
+        metavar="HOST:PORT=LISTENER",
+        action="append",
+        default=[],
+        help="another address, such as mail.example.org:2525=submission; may be repeated",
+    )
+    parser.add_argument(
+        "--scan", metavar="HOST", action="append", default=[], help="look at its well-known mail ports"
+    )
+    parser.add_argument("--ca", metavar="FILE", default="", help="authorities for --target and --scan (PEM)")
+    parser.add_argument(
+        "--rate", metavar="N", type=float, default=20.0, help="attempts a second (default 20)"
+    )
+    parser.add_argument(
+        "--fail-on",
+        choices=("medium", "high", "critical"),
+        default="high",
+        help="exit 1 from this severity on",
+    )
+
+
+def run(args: Namespace) -> int:
+    """Walks."""
+    from gambeson.model.finding import Severity
+
+    from .common import Exit, emit
+    from .shared import installation
+
+    with installation(args) as place:
+        records, findings, missing = _walk(args, place)
+    bad = [f for f in findings if f.severity >= Severity[args.fail_on.upper()]]
+    outcomes: dict[str, int] = {}
+    for record in records:
+        outcomes[record.reply.outcome.value] = outcomes.get(record.reply.outcome.value, 0) + 1
+    document = {
+        "good": not bad and not missing,
+        "from": args.origin,
+        "attempts": len(records),
+        "outcomes": outcomes,
+        "findings": [finding_document(each) for each in findings],
+        "untried": missing,
+        "records": [record.plain() for record in records],
+    }
+    lines = [f"{f.severity.word.upper()}: {f.title} - {f.reason}\n  -> {f.remedy[0]}" for f in findings]
+    lines += [f"cannot say: {each}" for each in missing]
+    told = ", ".join(f"{many} {what}" for what, many in sorted(outcomes.items()))
+    verdict = f"{len(findings)} side doors" if findings else "no side door found"
+    lines.append(
+        f"{len(records)} attempts ({told}): {verdict}" + (", but not all could be told." if missing else ".")
+    )
+    emit(args, document, "\n".join(lines))
+    if bad:
+        return Exit.WRONG
+    return Exit.INCOMPLETE if missing else Exit.GOOD
+
+
+def _walk(args: Namespace, place: Installation) -> tuple[Sequence[Record], list[Finding], list[str]]:
+    import asyncio
+    import secrets
+
+    from gambeson.guard.core.explain import explain
+    from gambeson.guard.core.walk import side_doors, untried
+    from gambeson.guard.edge.walk.canary import CanaryDevices
+    from gambeson.guard.edge.walk.tour import walk
+    from gambeson.model.access import Rung
+
+    from .common import CommandError
+    from .shared import now
+
+    if not 0 < args.rate <= 1000:
+        raise CommandError("--rate must be more than 0 and at most 1000 attempts a second.")
+    places, missing = _places(args, place)
+    address, password = _canary(args, place)
+    organisation = place.organisation_of(address, args.org)
+    devices = CanaryDevices(
+        organisation, organisation.accounts.find(address), place.keeper.secret_verifier, "gambeson guard walk"
+    )
+    index = place.snapshot()
+
+    def floor(where: Place) -> Rung:
+        return Rung.from_word(str(explain(index, now(), where.door, address)["demanded"]))
+
+    def declared(record: Record) -> str:
+        return _declared(index, record, address)
+
+    try:
+        canary = _ready_canary(place, devices, password, f"gambeson-walk-nobody@{address.rpartition('@')[2]}")
+        records = asyncio.run(
+            walk(places, canary, floor, nonce=secrets.token_hex(9), per_second=args.rate, told=_progress)
+        )
+    finally:
+        devices.take_away()
+        place.tell()
+    if not password:
+        missing.append("The canary's password is not known (--password-file), so no password was tried.")
+    findings = [*side_doors(records, organisation.id, now(), declared), *_policy(index, organisation.id)]
+    return records, findings, [*missing, *_untried(args, records, untried)]
+
+
+def _ready_canary(place: Installation, devices: Any, password: str, foreign: str) -> Canary:
+    """The canary with its devices, known to every door."""
+    from .common import CommandError, Exit
+
+    canary: Canary = devices.make(password, foreign)
+    told = place.tell()
+    if told.missing:
+        raise CommandError(
+            f"The canary's devices did not get to {', '.join(told.missing)}; try again, or see gambeson doctor.",
+            Exit.INCOMPLETE,
+        )
+    return canary
+
+
+def _untried(args: Namespace, records: Sequence[Record], untried: Any) -> list[str]:
+    """What counts as not told: from outside a mail server that can't be reached is as it should be."""
+    from gambeson.guard.core.walk import Outcome, Role
+
+    counted = [
+        r
+        for r in records
+        if not (
+            r.reply.outcome is Outcome.UNREACHABLE
+            and r.attempt.place.role is Role.UPSTREAM
+            and args.origin == "outside"
+        )
+    ]
+    return list(untried(counted))
+
+
+def _places(args: Namespace, place: Installation) -> tuple[list[Place], list[str]]:
+    from gambeson.app.plan import configured_listens
+    from gambeson.guard.edge.walk import places
+
+    from .common import CommandError
+
+    try:
+        doors = places.of_ready(place.place.run / "ready.json")
+        if not doors:
+            listens = [(each.name, each.host, each.port) for each in configured_listens(place.config)]
+            doors = places.of_listens(listens)
+        found = [*doors, *places.of_servers(place.servers())]
+        found += [places.of_target(text, args.ca) for text in args.target]
+        hosts = [*args.scan]
+        found += places.of_scan(hosts, found, args.ca)
+    except places.PlaceError as error:
+        raise CommandError(str(error)) from None
+    if args.origin == "inside":
+        return found, []
+    far, near = places.from_outside(found)
+    if not far:
+        raise CommandError(
+            "Nothing here can be reached from outside: every address is this machine's own. Name one with --target "
+            "or --scan, or walk from inside."
+        )
+    left = ", ".join(each.name for each in near)
+    return list(far), [f"Not tried from outside, as only this machine reaches it: {left}."] if left else []
+
+
+def _canary(args: Namespace, place: Installation) -> tuple[str, str]:
+    """Address and password: what was given, else somebody of the playground."""
+    import json
+    from pathlib import Path
+
+    from .common import CommandError, Exit
+
+    password = ""
+    if args.password_file:
+        try:
+            password = Path(args.password_file).read_text("utf-8").rstrip("\r\n")
+        except (OSError, ValueError):
+            raise CommandError(f"{args.password_file} cannot be read.", Exit.UNREACHABLE) from None
+    if args.canary:
+        return args.canary, password
+    try:
+        people = json.loads((place.place.run / "ready.json").read_text("utf-8"))["playground"]["accounts"]
+        return str(people[-1]["address"]), password or str(people[-1]["password"])
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        raise CommandError(
+            "Name an account to knock with: --canary ADDRESS, and --password-file with its password at the mail "
+            "server. Take one that nobody reads mail with."
+        ) from None
+
+
+def _declared(index: Any, record: Record, address: str) -> str:
+    """What in the policy opens this door to a password, and until when; empty where nothing does."""
+    from gambeson.guard.core.explain import explain
+    from gambeson.guard.core.walk import Role
+
+    from .shared import now
+
+    attempt = record.attempt
+    if attempt.place.role is not Role.DOOR or attempt.rung.word != "knowledge":
+        return ""
+    found = explain(index, now(), attempt.place.door, address, source="127.0.0.1")
+    if not found["passes"]:
+        return ""
+    return f"mode {found['mode']}" if found["decision"] != "allow" else str(found["rule"])
+
+
+def _policy(index: Any, organisation: str) -> list[Finding]:
+    """What the policy itself opens, as findings."""
+    from gambeson.guard.core.prove import prove
+    from gambeson.guard.edge.walk.policy import openings
+
+    from .shared import now
+
+    return list(openings(prove(index, organisation, now()), organisation, now()))
+
+
+def _progress(done: int, of: int) -> None:
+    import sys
+
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{done} of {of} attempts" + ("\n" if done == of else ""))
+        sys.stderr.flush()
+
+
+def finding_document(finding: Finding) -> dict[str, object]:
+    """A finding as JSON (the command line's contract)."""
+    from .shared import shown_time
+
+    return {
+        "id": finding.id,
+        "organisation": finding.organisation,
+        "asset": {"kind": finding.asset_kind, "name": finding.asset_name},
+        "rule": finding.rule,
+        "title": finding.title,
+        "severity": finding.severity.word,
+        "confidence": finding.confidence.value,
+        "state": finding.state.value,
+        "first_seen": shown_time(finding.first_seen),
+        "last_seen": shown_time(finding.last_seen),
+        "evidence": [
+            {
+                "source": e.source,
+                "locator": e.locator,
+                "sha256": e.sha256,
+                "excerpt": e.excerpt,
+                "at": shown_time(e.at),
+            }
+            for e in finding.evidence
+        ],
+        "reason": finding.reason,
+        "remedy": list(finding.remedy),
+        "references": list(finding.references),
+    }

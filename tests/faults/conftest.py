@@ -1,8 +1,10 @@
-"""Installations for the fault tests: one that tests share, and a maker for tests that break theirs."""
+"""Installations for the fault tests: one that a module's tests share, and a maker for tests that break theirs."""
 
 from __future__ import annotations
 
 import contextlib
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,19 +13,37 @@ import pytest
 from peers.gambeson import Gambeson
 
 
+@contextlib.contextmanager
+def folder() -> Iterator[Path]:
+    """A folder that the users which root's processes drop to can pass through (pytest's own is closed to them)."""
+    path = Path(tempfile.mkdtemp(prefix="gambeson-faults-"))
+    path.chmod(0o755)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 @pytest.fixture(scope="module")
-def playground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gambeson]:
+def playground() -> Iterator[Gambeson]:
     """The playground, shared by a module's tests: they leave it well."""
-    with Gambeson(tmp_path_factory.mktemp("shared") / "data") as g:
+    with folder() as path, Gambeson(path / "data") as g:
         yield g
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Iterator[Callable[..., Gambeson]]:
+def place() -> Iterator[Path]:
+    """A test's own folder."""
+    with folder() as path:
+        yield path
+
+
+@pytest.fixture
+def make(place: Path) -> Iterator[Callable[..., Gambeson]]:
     """Starts an installation of a test's own; stopped at its end."""
     with contextlib.ExitStack() as stack:
 
         def start(*args: str, config: str = "", env: dict[str, str] | None = None) -> Gambeson:
-            return stack.enter_context(Gambeson(tmp_path / "data", *args, config=config, env=env))
+            return stack.enter_context(Gambeson(place / "data", *args, config=config, env=env))
 
         yield start

@@ -213,9 +213,10 @@ def gone(pid: int) -> bool:
         return True
 
 
-def events(g: Gambeson, kind: str) -> list[str]:
-    """Ids of the recorded events of a kind, read from the store of its own."""
+def events(g: Gambeson, kind: str, device: str = "") -> list[str]:
+    """Ids of the recorded events of a kind (and device), read from the store's own file."""
     import sqlite3
 
+    query = "SELECT id FROM events WHERE kind = ? AND (? = '' OR device = ?)"
     with contextlib.closing(sqlite3.connect(f"file:{g.data}/events.db?mode=ro", uri=True, timeout=10)) as db:
-        return [row[0] for row in db.execute("SELECT id FROM events WHERE kind = ?", (kind,))]
+        return [row[0] for row in db.execute(query, (kind, device, device))]

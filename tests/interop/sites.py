@@ -154,6 +154,7 @@ def before(
 ) -> Iterator[Site]:
     """The doors with these settings, an organisation ``example`` and its accounts."""
     config = (USERS if os.geteuid() == 0 else "") + settings
+    folder.chmod(0o711)  # the users must be able to reach the data directory
     with Gambeson(folder / "data", config=config) as gambeson:
         peers.accept_tokens_of(gambeson)
         gambeson.run("org", "add", "example", "--domain", domain, "--enrolment-url", "https://enrol.example.org/")

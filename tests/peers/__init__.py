@@ -23,6 +23,8 @@ PROGRAMS = {
     "msmtp": (("msmtp",), "msmtp", False),
     "swaks": (("swaks",), "swaks", False),
     "neomutt": (("neomutt", "tmux"), "neomutt", False),
+    "sieve-connect": (("sieve-connect",), "sieve-connect", False),
+    "haproxy": (("haproxy",), "haproxy", False),
     "openssl": (("openssl",), "openssl", False),
 }
 

@@ -52,7 +52,7 @@ class Login:
 
 def message(to: str, sender: str, text: str = "Hello there.", subject: str = "") -> tuple[str, str]:
     """A message with CRLF, and its subject, which no other has."""
-    subject = subject or f"test {uuid.uuid4().hex[:12]}"
+    subject = subject or f"test-{uuid.uuid4().hex[:12]}"
     head = {
         "From": sender,
         "To": to,

@@ -150,9 +150,16 @@ class Gambeson:
         return str(self.json("device", "enrol", address, "--name", name, "--doors", doors)["secret"])
 
     def children(self) -> dict[str, int]:
-        """Process ids by role."""
+        """Process ids by role (of several with the same role, one)."""
+        return dict(self._family())
+
+    def all_children(self, role: str) -> list[int]:
+        """Process ids of one role: several doors, or old and new ones."""
+        return sorted(pid for each, pid in self._family() if each == role)
+
+    def _family(self) -> list[tuple[str, int]]:
         assert self.process is not None
-        found = {}
+        found = []
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
                 text = stat.read_text()
@@ -162,5 +169,6 @@ class Gambeson:
             except OSError:
                 continue
             if b"gambeson.app.children" in words:
-                found[words[words.index(b"gambeson.app.children") + 1].decode()] = int(stat.parent.name)
+                role = words[words.index(b"gambeson.app.children") + 1].decode()
+                found.append((role, int(stat.parent.name)))
         return found

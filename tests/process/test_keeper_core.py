@@ -189,6 +189,25 @@ def test_a_certificate_proves_by_its_fingerprint_while_it_lives(keys):
     assert ask(core(keys, credentials=(row,)), broken).reason == "not-proven"
 
 
+def test_a_fingerprint_alone_counts_only_where_an_edge_ends_tls(keys):
+    row = Credential("c9", "o1", "d1", CredentialKind.CERTIFICATE, "ab" * 32)
+    question = m.CredentialAsk("a1", "main", "imap", "", fingerprint="ab" * 32)
+    assert ask(core(keys, credentials=(row,)), question).reason == "not-proven"
+    made = KeeperCore(keys, edges=True)
+    made.take(sample.index(keys.device, credentials=(row,)))
+    assert isinstance(ask(made, question), m.CredentialGiven)
+    for wrong, reason in (
+        ({"fingerprint": "cd" * 32}, "not-proven"),
+        ({"account": "a2"}, "another-account"),
+        ({"secret": sample.ADA.text}, "not-proven"),
+        ({"certificate": b"x"}, "not-proven"),
+    ):
+        fields = {f: getattr(question, f) for f in question.__struct_fields__} | wrong
+        assert ask(made, m.CredentialAsk(**fields)).reason == reason
+    made.take(sample.index(keys.device, credentials=(replace(row, revoked_at=1.0),)))
+    assert ask(made, question).reason == "revoked"
+
+
 def sample_der(pem: str) -> bytes:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding

@@ -131,6 +131,11 @@ REFUSED = [
     ("[ldap]\nurl = 'ldaps://x'\nbase = 'dc=x'\nfilter = '(mail={address}'\n", ["balanced parentheses"]),
     ("[ldap]\nurl = 'ldaps://x'\nbase = 'dc=x'\nbind_dn = 'cn=x'\n", ["without ldap.bind_password"]),
     ("[ldap]\nbase = 'dc=x'\n", ["given without ldap.url"]),
+    ("[ldap]\nurl = ['ldaps://x', 'ldapi:///run']\nbase = 'dc=x'\n", ["ldap.url must be ldaps://HOST"]),
+    (
+        "[doors]\nprocesses = 2\n[ldap]\nurl = ['ldapi://%2Frun%2Fldapi', 'ldaps://x']\nbase = 'dc=x'\n",
+        ["doors.processes is more than 1", "leave it at 1"],
+    ),
     ("[throttle]\nunknown_daily_limit = 101\n", ["from 1 to 100"]),
     # servers
     ('[[server]]\nimap = "imaps://h:1"\n', ["line 1: server[1].name is missing"]),

@@ -83,7 +83,17 @@ def test_ready_with_what_came_behind() -> None:
 def test_capabilities_before_the_sign_in_are_not_those_after_it() -> None:
     c = client()
     c.receive(DOVECOT)
-    assert c.receive(b"g1 OK Logged in\r\n") == [Ready((), b"Logged in")]
+    assert said(c.receive(b"g1 OK Logged in\r\n")) == b"g2 CAPABILITY\r\n"
+    [ready] = c.receive(b"* CAPABILITY IMAP4rev1 MOVE\r\ng2 OK done\r\n* 1 EXISTS\r\n")
+    assert ready == Ready((b"IMAP4rev1", b"MOVE"), b"Logged in", b"* 1 EXISTS\r\n")
+
+
+@pytest.mark.parametrize("answer", [b"g2 NO\r\n", b"g2 OK done\r\n", b"+ \r\n"])
+def test_a_server_that_does_not_tell_its_capabilities_is_not_joined(answer: bytes) -> None:
+    c = client()
+    c.receive(DOVECOT)
+    c.receive(b"g1 OK Logged in\r\n")
+    assert failed(c.receive(answer)).kind == "protocol"
 
 
 def test_trusted_tells_the_origin() -> None:
@@ -93,7 +103,7 @@ def test_trusted_tells_the_origin() -> None:
         b'"x-forward-device" "d\\"42")\r\ng2 AUTHENTICATE PLAIN ' + PLAIN + b"\r\n"
     )
     assert c.receive(b'* ID ("name" {7}\r\nDove\r\ncot "x" NIL)\r\ng1 BAD no\r\n') == []
-    assert c.receive(b"g2 OK in\r\n") == [Ready((), b"in")]
+    assert c.receive(b"g2 OK [CAPABILITY IDLE] in\r\n") == [Ready((b"IDLE",), b"in")]
 
 
 @pytest.mark.parametrize("answer", [b"g2 OK in\r\n", b"+ \r\n"])
@@ -158,7 +168,7 @@ def test_login_step_by_step() -> None:
     assert said(c.receive(b"* OK [CAPABILITY IMAP4rev1] x\r\n")) == b"g1 LOGIN {5}\r\n"
     assert said(c.receive(b"+ go\r\n")) == b"alice {15}\r\n"
     assert said(c.receive(b"+ go\r\n")) == SECRET.encode() + b"\r\n"
-    assert c.receive(b"g1 OK in\r\n") == [Ready((), b"in")]
+    assert c.receive(b"g1 OK [CAPABILITY IDLE] in\r\n") == [Ready((b"IDLE",), b"in")]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ def test_ready_with_capabilities_and_what_came_behind() -> None:
     upstream = client()
     assert said(upstream.receive(HELLO)) == b'AUTHENTICATE "PLAIN" "AGFubmEAcHc="\r\n'
     told = (b"SIEVE fileinto", b"SASL PLAIN LOGIN OAUTHBEARER EXTERNAL", b"STARTTLS", b"XCLIENT")
-    assert upstream.receive(b'OK "in"\r\nmore') == [Ready(told, b"in", b"more")]
+    assert said(upstream.receive(b'OK "in"\r\n')) == b"CAPABILITY\r\n"
+    assert upstream.receive(HELLO + b"more") == [Ready(told, b"in", b"more")]
     assert upstream.receive(b"more") == []
 
 
@@ -51,6 +52,15 @@ def test_failures_are_told_apart(answer: bytes, kind: str) -> None:
     [failed] = upstream.receive(answer + b"\r\n")
     assert isinstance(failed, Failed)
     assert failed.kind == kind
+
+
+@pytest.mark.parametrize("answer", [b"OK\r\n", b"NO\r\n"])
+def test_a_server_that_does_not_tell_its_capabilities_is_not_joined(answer: bytes) -> None:
+    upstream = client()
+    upstream.receive(HELLO)
+    upstream.receive(b"OK\r\n")
+    [failed] = upstream.receive(answer)
+    assert failed == Failed("protocol", "the mail server does not tell its capabilities")
 
 
 def test_empty_initial_response_and_long_one() -> None:

@@ -69,7 +69,8 @@ def run_keeper(birth: Birth) -> int:
 
 async def _serve(birth: Birth, keys: KeeperKeys, masters: dict[str, str]) -> None:
     async with birth.attend() as life:
-        keeper = Keeper(keys, masters=masters, max_age=float(birth.parameters["max_age"]))
+        told = birth.parameters
+        keeper = Keeper(keys, masters=masters, max_age=float(told["max_age"]), edges=bool(told["edges"]))
         feed = birth.peers[WORKER]
         others = [peer for peer in birth.peers.values() if peer.role != WORKER]
         life.on_peer, life.on_peer_gone = keeper.add_peer, keeper.remove_peer

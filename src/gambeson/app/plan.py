@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from typing import Any
 import msgspec
 
 from gambeson.guard.core.throttle import ThrottleLimits
-from gambeson.guard.edge.door_settings import DoorLimits, DoorTimeouts, ListenerSettings
+from gambeson.guard.edge.directory import DirectoryPlan
+from gambeson.guard.edge.door_settings import DoorLimits, DoorTimeouts
 from gambeson.guard.edge.plan import CertificatePlan, DoorPlan
-from gambeson.model.access import Listener
 from gambeson.model.server import MailServer
 from gambeson.playground import certificate as self_made
 from gambeson.process.family import CONSOLE, DOORS, KEEPER, PLAYGROUND, WORKER
@@ -29,6 +29,7 @@ from gambeson.process.listen import Listen
 from gambeson.process.supervisor import Plan
 from gambeson.settings import Config, SecretRef
 
+from .edge import listener_settings
 from .place import Place
 
 NO_LIMIT = 1 << 31
@@ -139,6 +140,7 @@ class Planner:
             "passphrase": self._secret(keeper.passphrase),
             "masters": masters,
             "max_age": self.config.snapshot.max_age_s,
+            "edges": bool(self.config.doors.edge_sockets),
         }
 
     def store_password(self) -> str:
@@ -156,14 +158,18 @@ class Planner:
             os.environ.pop(ref.name, None)
         return {"kind": "value", "name": self._environment[ref.name]}
 
+    def _directory(self) -> DirectoryPlan | None:
+        """For the doors alone, with the way to the password of ``bind_dn``."""
+        ldap = self.config.ldap
+        if not ldap.url:
+            return None
+        secret = self._secret(ldap.bind_password) or {"kind": "", "name": ""}
+        return DirectoryPlan(replace(ldap, bind_password=None), secret["kind"], secret["name"])
+
     def _door_plan(self, certificates: tuple[CertificatePlan, ...]) -> DoorPlan:
         config = self.config
         doors, throttle = config.doors, config.throttle
-        listeners = tuple(
-            ListenerSettings(each.name, Listener(each.name.partition("#")[0]), doors.proxy_protocol_from)
-            for each in self.listens
-            if each.role == DOORS
-        )
+        listeners = tuple(listener_settings(each, config) for each in self.listens if each.role == DOORS)
         return DoorPlan(
             hostname=self.hostname,
             listeners=listeners,
@@ -190,6 +196,7 @@ class Planner:
                 credential_per_hour=throttle.credential_limit,
                 known_source_per_hour=throttle.known_source_limit,
             ),
+            directory=self._directory(),
         )
 
 

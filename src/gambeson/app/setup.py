@@ -17,7 +17,7 @@ from gambeson.model.access import DoorKind
 from gambeson.model.asset import DeviceKind, DeviceState
 from gambeson.playground import sample
 from gambeson.process.privileges import user_ids
-from gambeson.process.run_directory import RunError
+from gambeson.process.run_directory import RunError, give_file, own_folder
 from gambeson.process.sealing import SealingError
 from gambeson.settings import SettingsError
 from gambeson.store.backup import backup
@@ -30,14 +30,20 @@ from .keeper_child import open_keeper_keys
 from .place import Place
 
 BY = "gambeson up"
+_FIRST = {"instance", "gambeson.toml"}  # what may lie in a data directory before there is an installation
 
 
 def prepare_data(place: Place, owner: str) -> None:
     """Make the data directory (0700, the worker's where we are root). Raises RunError."""
     try:
         place.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (place.tls, place.backups):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        # Made by hand, perhaps wider: what is written here is nobody else's to read. A folder that holds other
+        # things is somebody's, and stays as it is.
+        ours = place.control.exists() or {each.name for each in place.data.iterdir()} <= _FIRST
+        if ours and place.data.stat().st_mode & 0o077:
+            place.data.chmod(0o700)
+        for folder in (place.tls, place.backups, place.keeper):
+            own_folder(folder)
     except OSError as error:
         raise RunError(
             f"the data directory {place.data} cannot be used: {error.strerror}; name another with --data"
@@ -68,9 +74,9 @@ def hand_over(place: Place, users: Mapping[str, str]) -> None:
         return
     worker = user_ids(users["worker"])
     for path in (*place.data.glob("control.db*"), *place.data.glob("events.db*")):
-        os.chown(path, *worker)
+        give_file(path, worker)
     if place.playground.is_dir():
-        os.chown(place.playground, *worker)
+        own_folder(place.playground, worker)
 
 
 def public_keys(place: Place, parameters: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ from gambeson.store.control import Store
 from gambeson.store.restore import restore
 
 from . import setup
+from .edge import edge_listens
 from .place import Place
 from .plan import (
     PLAYGROUND_USERS,
@@ -58,6 +59,7 @@ class Wish:
 def run(wish: Wish, told: Callable[[str], None]) -> int:
     """Start and supervise until told to stop; the exit status. ``told`` gets what a person should read.
     Raises RunError, SettingsError."""
+    os.umask(0o077)  # whatever we were started with: no file of ours is born readable by others
     place = Place(wish.data.absolute())
     planner = _planner(place, wish)
     setup.prepare_data(place, planner.users.get(WORKER, ""))
@@ -83,6 +85,7 @@ def run(wish: Wish, told: Callable[[str], None]) -> int:
 def _planner(place: Place, wish: Wish) -> Planner:
     if wish.config is not None:
         listens = loopback_listens(wish.ports_from) if wish.ports_from else configured_listens(wish.config)
+        listens += edge_listens(wish.config)
         users = configured_users(wish.config) if os.geteuid() == 0 else {}
         closed = setup.closed_to(place.data, users[WORKER]) if users else None
         if closed is not None:
@@ -147,7 +150,7 @@ def _reload(planner: Planner, wish: Wish) -> Plan:
     if config is not None and wish.config is not None:
         planner.config = config
         if not wish.ports_from:
-            planner.listens = configured_listens(config)
+            planner.listens = configured_listens(config) + edge_listens(config)
     try:
         return planner.plan()
     except OSError as error:

@@ -96,4 +96,5 @@ async def _pruning(store: Store) -> None:
     while True:
         await asyncio.sleep(3600)
         with contextlib.suppress(StoreError):
+            await asyncio.to_thread(store.events.prune_failures, time.time())
             await asyncio.to_thread(store.events.prune, time.time() - KEEP_EVENTS_DAYS * 86400)

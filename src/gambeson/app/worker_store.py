@@ -14,7 +14,8 @@ from gambeson.store.events import Failure
 
 from .publishing import build_snapshot
 
-# What counts towards the 100 guesses a day: attempts that proved nothing and were not let in.
+# What counts towards the 100 guesses a day: attempts that proved nothing and were not let in. One that a closed throttle
+# refused was no guess; were it counted, knocking on would keep the throttle closed for ever.
 _GUESSES = ("door.login.refused",)
 
 
@@ -44,7 +45,8 @@ class WorkerStore:
     def _failures(self, events: Sequence[Event]) -> Iterator[Failure]:
         for event in events:
             claimed = str(event.data.get("claimed", ""))
-            if event.kind in _GUESSES and not event.account and claimed:
+            throttled = event.data.get("reason") == "throttled"
+            if event.kind in _GUESSES and not event.account and claimed and not throttled:
                 subject = self._account_of.get(claimed, claimed)
                 yield Failure(event.id, event.organisation, subject, event.at)
 

@@ -30,7 +30,9 @@ def add(commands: Commands) -> None:
     ):
         group.add(name, summary, run).add_argument("address", metavar="ADDRESS")
     password = group.add(
-        "password", "set the local password (for the portal; no mail door takes it alone)", run_password
+        "password",
+        "set the local password (no mail door takes it alone: only beside a certificate)",
+        run_password,
     )
     password.add_argument("address", metavar="ADDRESS")
     password.add_argument(
@@ -168,15 +170,17 @@ def run_list(args: Namespace) -> int:
 def run_password(args: Namespace) -> int:
     """Sets the local password."""
     from .common import emit
-    from .shared import installation, now
+    from .shared import installation, now, told
 
     with installation(args) as place:
         organisation = place.organisation_of(args.address, args.org)
         account = organisation.accounts.find(args.address)
         hashed = place.keeper.hash_password(_password(args, minimum=8))
         organisation.accounts.set_password(account.id, hashed, by=place.who, at=now())
-    emit(args, {"address": account.address, "set": True}, f"The password of {account.address} is set.")
-    return 0
+        known, line, code = told(place.tell())
+    text = f"The password of {account.address} is set. {line}".strip()
+    emit(args, {"address": account.address, "set": True, **known}, text)
+    return code
 
 
 def run_seal(args: Namespace) -> int:

@@ -18,6 +18,9 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_LENGTH, SECRET_LENGTH, CHECK_LENGTH = 8, 28, 4
 ENTROPY_BYTES = 23  # 8 + 28 characters of 5 bits = 180 bits, taken from 184
 
+MISTYPED, FEW_DIGITS = 8, 4  # see resembles
+
+_FILLING = re.compile(r"[\s-]+")
 _SHAPE = re.compile(r"gam-?([0-9a-z]{8})-?([0-9a-z]{28})([0-9a-z]{4})\Z")
 
 
@@ -64,6 +67,21 @@ def parse(text: str) -> DeviceSecret | None:
     if _check(public_id + secret) != check:
         return None
     return DeviceSecret(public_id, f"gam-{public_id}-{secret}{check}")
+
+
+def resembles(text: str) -> bool:
+    """Whether the text is a device secret or most likely a mistyped one: such a text must not go where passwords go,
+    for it gives most of the secret away. Blanks and hyphens don't count; a random secret has a dozen digits, a
+    sentence that begins with gam has few."""
+    bare = _FILLING.sub("", text).lower()
+    body = bare.removeprefix("gam")
+    return (
+        bare != body
+        and len(body) >= ID_LENGTH + SECRET_LENGTH + CHECK_LENGTH - MISTYPED
+        and body.isascii()
+        and body.isalnum()
+        and sum(c.isdigit() for c in body) >= FEW_DIGITS
+    )
 
 
 def verifier(secret: DeviceSecret, key: bytes) -> bytes:

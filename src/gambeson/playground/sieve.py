@@ -2,21 +2,27 @@
 
 Scripts lie in ``sieve/`` of the Maildir as ``NAME.sieve``; the active one's name stands in ``sieve/active``. They are
 checked for syntax when put, and applied at delivery only as far as the playground's SMTP server says.
+
+pymap offers UNAUTHENTICATE (RFC 5804 section 2.14.1). A door joins no client to a server that does: it would lead to
+a sign-in that nobody guards. So it is neither offered nor known here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from pymap.config import IMAPConfig
+from pymap.context import connection_exit
 from pymap.filter import PluginFilterSet
 from pymap.interfaces.login import LoginInterface
-from pymap.sieve.manage import ManageSieveServer
+from pymap.sieve.manage import ManageSieveConnection
+from pymap.sieve.manage.response import Condition, Response
 
 from .access import peer
 
@@ -106,12 +112,27 @@ def _replace(path: Path, value: bytes) -> None:
     new.rename(path)
 
 
+class _Connection(ManageSieveConnection):
+    """One connection that ends signed in as it was."""
+
+    @property
+    def capabilities(self) -> Mapping[bytes, bytes | None]:
+        """pymap's, less the way back."""
+        return {name: value for name, value in super().capabilities.items() if name != b"UNAUTHENTICATE"}
+
+    async def _do_unauthenticate(self) -> Response:
+        return Response(Condition.NO, text="Unknown command.")
+
+
 def handler(config: IMAPConfig, login: LoginInterface) -> Any:
     """The callback for :func:`asyncio.start_unix_server`."""
-    server = ManageSieveServer(login, config)
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         config.apply_context()
-        await server(reader, writer, peer(writer))
+        connection = _Connection(login, config, reader, writer, peer(writer))
+        async with AsyncExitStack() as stack:
+            connection_exit.set(stack)
+            stack.enter_context(closing(writer))
+            await connection.run()
 
     return connected

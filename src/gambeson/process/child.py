@@ -130,11 +130,12 @@ class Birth:
         self.listeners = {n: socket.socket(fileno=fd) for n, fd in certificate.listeners.items()}
 
     def drop(self, refused: Callable[[str], None] | None = None) -> None:
-        """Preload, give up rights, and seal where the supervisor says so. Raises PrivilegeError."""
+        """Preload, give up rights, and seal where the supervisor says so. ``refused`` is told what was asked for after
+        that (default: it is written to the log). Raises PrivilegeError."""
         seal_imports.preload()
         privileges.drop(self.certificate.user, self.certificate.parent)
         if self.certificate.sealed:
-            seal_imports.seal(refused)
+            seal_imports.seal(refused or _logger(self.name))
 
     def fail(self, sentence: str, code: int = 2) -> int:
         """Tell the supervisor in one sentence why there is no start; returns the exit status."""
@@ -153,6 +154,21 @@ class Birth:
             yield life
         finally:
             life.close()
+
+
+def _logger(name: str, most: int = 20) -> Callable[[str], None]:
+    """Writes what was refused to the log: somebody who is not us is in there, or we forgot to import something."""
+    left = most
+
+    def tell(what: str) -> None:
+        nonlocal left
+        if left > 0:
+            left -= 1
+            line = f"gambeson: {name}: refused after the drop of privileges: {what[:300]}\n"
+            with contextlib.suppress(OSError):
+                os.write(2, line.encode("utf-8", "backslashreplace"))
+
+    return tell
 
 
 def birth() -> Birth:

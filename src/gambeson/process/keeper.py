@@ -94,10 +94,13 @@ class Keeper:
         issuer: str = "gambeson",
         masters: dict[str, str] | None = None,
         max_age: float = 3600.0,
+        edges: bool = False,
         clock: Callable[[], float] = time.time,
         hasher: argon2.PasswordHasher | None = None,
     ) -> None:
-        self._core = KeeperCore(keys, issuer=issuer, masters=masters, record=self._record, max_age=max_age)
+        self._core = KeeperCore(
+            keys, issuer=issuer, masters=masters, record=self._record, max_age=max_age, edges=edges
+        )
         self._clock = clock
         self._channels: dict[str, Channel] = {}
         self._gone: set[str] = set()

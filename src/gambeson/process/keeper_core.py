@@ -17,6 +17,7 @@ import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from gambeson.model import device_secret
+from gambeson.model.address import canonical, domain_of
 from gambeson.model.asset import Account, Credential, CredentialKind, Device, DeviceState
 from gambeson.model.server import MailServer, SignIn
 from gambeson.model.snapshot import SnapshotIndex
@@ -57,7 +58,8 @@ ALLOWED: Mapping[str, frozenset[type[m.Message]]] = {
 
 class KeeperCore:
     """``issuer`` stands in tokens, ``masters`` are the master passwords by server name. ``record(door,
-    ask, credential, outcome)`` returns whether the event is on disk; None: nobody records (tests)."""
+    ask, credential, outcome)`` returns whether the event is on disk; None: nobody records (tests). ``edges``: an
+    edge may end TLS before the doors, so a door's word for a certificate's fingerprint is taken."""
 
     def __init__(
         self,
@@ -67,10 +69,11 @@ class KeeperCore:
         masters: dict[str, str] | None = None,
         record: Record | None = None,
         max_age: float = 3600.0,
+        edges: bool = False,
     ) -> None:
         self.index: SnapshotIndex | None = None
         self._keys, self._issuer, self._masters = keys, issuer, masters or {}
-        self._record, self._max_age = record, max_age
+        self._record, self._max_age, self._edges = record, max_age, edges
         jwk = keys.token_jwk()
         self._kid = jwk["kid"]
         self._jwk = msgspec.json.encode(jwk).decode()
@@ -142,7 +145,7 @@ class KeeperCore:
         self, ask: m.CredentialAsk, now: float
     ) -> tuple[Credential | None, str, UpstreamCredential | None]:
         index = self.index
-        if index is None or now - index.snapshot.made_at > self._max_age:
+        if index is None or abs(now - index.snapshot.made_at) > self._max_age:
             return None, "no-fresh-snapshot", None
         found = self._proven(index, ask)
         if found is None:
@@ -154,6 +157,8 @@ class KeeperCore:
         server = _route(index, account, ask.server)
         if server is None:
             return found, "no-such-server", None
+        if not server.organisation and _foreign(index, account):
+            return found, "login-of-another-organisation", None
         if not self._within_rate(account.id, now):
             return found, "too-many", None
         try:
@@ -165,9 +170,10 @@ class KeeperCore:
     def certified(self, ask: m.PasswordAsk, now: float) -> tuple[Credential | None, str]:
         """The certificate that a password came beside, and why it does not do: "" where it does."""
         index = self.index
-        if index is None or now - index.snapshot.made_at > self._max_age:
+        if index is None or abs(now - index.snapshot.made_at) > self._max_age:
             return None, "no-fresh-snapshot"
-        name = sha256(ask.certificate).hexdigest() if ask.certificate else ask.fingerprint
+        shown = ask.fingerprint if self._edges else ""
+        name = sha256(ask.certificate).hexdigest() if ask.certificate else shown
         found = index.certificate.get(name)
         return (found, barred(index, found, ask, now)) if found is not None else (None, "not-proven")
 
@@ -177,7 +183,9 @@ class KeeperCore:
         return found.password_hash if found is not None else ""
 
     def _proven(self, index: SnapshotIndex, ask: m.CredentialAsk) -> Credential | None:
-        if ask.secret and not ask.certificate:
+        if sum(map(bool, (ask.secret, ask.certificate, ask.fingerprint))) != 1:
+            return None
+        if ask.secret:
             secret = device_secret.parse(ask.secret)
             if secret is None:
                 return None
@@ -185,7 +193,9 @@ class KeeperCore:
             stored = found.verifier if found is not None else bytes(32)  # the same work for an unknown id
             good = device_secret.matches(secret, self._keys.device, stored)
             return found if good else None
-        if ask.certificate and not ask.secret:
+        if ask.fingerprint:
+            return index.certificate.get(ask.fingerprint) if self._edges else None
+        if ask.certificate:
             found = index.certificate.get(sha256(ask.certificate).hexdigest())
             if found is None:
                 return None
@@ -292,3 +302,19 @@ def _route(index: SnapshotIndex, account: Account, name: str) -> MailServer | No
     if account.server and account.server != name:
         return None
     return next((s for s in index.servers.get(account.organisation, ()) if s.name == name), None)
+
+
+def _foreign(index: SnapshotIndex, account: Account) -> bool:
+    """Whether the account's login on a mail server that all organisations share is an address of another one's. The
+    server believes us, so whoever may write that field could read any mailbox there."""
+    try:
+        login = canonical(account.upstream_login) if "@" in account.upstream_login else ""
+    except ValueError:
+        return True  # an address that only the mail server knows how to read
+    if not login:
+        return False
+    owner = index.account_by_address.get(login)
+    home = index.organisation_by_domain.get(domain_of(login))
+    return (owner is not None and owner.organisation != account.organisation) or (
+        home is not None and home.id != account.organisation
+    )

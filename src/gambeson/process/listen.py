@@ -8,6 +8,7 @@ import socket
 from dataclasses import dataclass
 
 from .run_directory import RunError
+from .unix_listen import bind_unix
 
 BACKLOG = 4096
 
@@ -15,17 +16,22 @@ BACKLOG = 4096
 @dataclass(frozen=True, slots=True)
 class Listen:
     """One listener: its name (``imaps``; a name may be used for several addresses by adding ``#2``),
-    the role that inherits it, a literal address (not a name) and a port; port 0 takes any."""
+    the role that inherits it, a literal address (not a name) and a port; port 0 takes any. With ``unix``, a path,
+    it is a Unix socket of the user ``user`` instead."""
 
     name: str
     host: str
     port: int
     role: str = "doors"
+    unix: str = ""
+    user: str = ""
 
 
 def bind(listen: Listen) -> socket.socket:
     """The bound, listening, non-blocking socket. Raises RunError: code 2 for what is wrong with the
     settings or rights, 3 where the address is taken or not there."""
+    if listen.unix:
+        return bind_unix(listen.name, listen.unix, listen.user, BACKLOG)
     where = f"{listen.name} on {listen.host} port {listen.port}"
     try:
         address = ipaddress.ip_address(listen.host)

@@ -241,7 +241,8 @@ class CredentialAsk(Message, frozen=True, kw_only=False):
 
     ``account`` is the account's id. The proof travels itself: ``secret`` (a device secret) or
     ``certificate`` (DER), with ``transcript`` (:mod:`gambeson.process.possession`) where the TLS
-    library gives it. repr hides the proof.
+    library gives it, or ``fingerprint`` (hex SHA-256 of the certificate) where an edge ended TLS before the door;
+    the keeper takes the last only where the installation has such an edge. repr hides the proof.
     """
 
     account: Text
@@ -251,6 +252,7 @@ class CredentialAsk(Message, frozen=True, kw_only=False):
     secret: Text = ""
     certificate: Blob = b""
     transcript: Blob = b""
+    fingerprint: Text = ""
 
     def __repr__(self) -> str:
         return f"CredentialAsk({self.account!r}, {self.server!r}, {self.door!r}, {self.source!r}, ...)"

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import socket
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,16 +23,51 @@ class RunError(RuntimeError):
         self.code = code
 
 
+def own_folder(path: Path, give_to: tuple[int, int] | None = None) -> None:
+    """Make ``path`` (0700) and see that it is a folder of ours, or of ``give_to`` (user and group), which then gets it.
+
+    The data directory may belong to the worker's user: whoever took that process over could put a link, or a folder of
+    its own, where root is about to write or to give away. Raises RunError, and OSError where it cannot be made.
+    """
+    path.mkdir(mode=0o700, exist_ok=True)
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except NotADirectoryError:
+        raise RunError(f"{path} is a link or no folder; move it away") from None
+    try:
+        owner = os.fstat(folder).st_uid
+        if owner not in (os.geteuid(), give_to[0] if give_to is not None else os.geteuid()):
+            raise RunError(f"{path} belongs to somebody else; move it away, or give it back with chown")
+        if give_to is not None and os.geteuid() == 0:
+            os.fchown(folder, *give_to)
+    finally:
+        os.close(folder)
+
+
+def give_file(path: Path, to: tuple[int, int]) -> None:
+    """As root: give a file that root has just made to the user and group that work with it. Anything else (a link, a
+    file with a second name, somebody's) stays as it is. Raises OSError."""
+    file = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        about = os.fstat(file)
+        if stat.S_ISREG(about.st_mode) and about.st_uid == 0 and about.st_nlink == 1:
+            os.chown(f"/proc/self/fd/{file}", *to)
+    finally:
+        os.close(file)
+
+
 class RunDirectory:
-    """Made and locked by the supervisor. Raises RunError where another one holds it."""
+    """Made and locked by the supervisor; ``owner`` is the user who may command besides root: whoever started it.
+    Raises RunError where another one holds it."""
 
     def __init__(self, data: Path) -> None:
         self.path = data / "run"
         try:
             data.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.path.mkdir(mode=0o700, exist_ok=True)
-            self._lock = os.open(self.path / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            self.owner = data.stat().st_uid
+            own_folder(self.path)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._lock = os.open(self.path / "up.lock", flags, 0o600)
+            self.owner = os.geteuid()
         except OSError as error:
             raise RunError(
                 f"the data directory {data} cannot be used: {error.strerror}; name another with --data"
@@ -50,7 +86,7 @@ class RunDirectory:
         (self.path / "ready.json").unlink(missing_ok=True)
 
     def command_socket(self, name: str) -> socket.socket:
-        """A listening SEQPACKET socket ``name`` (0600, the data owner's). Raises RunError."""
+        """A listening SEQPACKET socket ``name`` (0600). Raises RunError."""
         path = self.path / name
         path.unlink(missing_ok=True)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -64,8 +100,6 @@ class RunDirectory:
         finally:
             os.umask(before)
             os.close(folder)
-        if os.geteuid() == 0:
-            os.chown(path, self.owner, -1)
         sock.listen(16)
         sock.setblocking(False)
         self._sockets.append(path)
@@ -81,8 +115,6 @@ class RunDirectory:
             file.write("\n")
             file.flush()
             os.fsync(fd)
-        if os.geteuid() == 0:
-            os.chown(beside, self.owner, -1)
         os.rename(beside, path)
         return path
 

@@ -30,7 +30,7 @@ from .family import CONSOLE, DOORS, KEEPER, WORKER, Child, Switchboard, by_role
 from .listen import Listen, bind
 from .messages import BirthFailed, ChildReady, Drain, Message, PeerAdded, PeerGone, Stop, ToSupervisor
 from .privileges import PrivilegeError, user_ids
-from .run_directory import RunDirectory, RunError
+from .run_directory import RunDirectory, RunError, own_folder
 
 GOODBYE_SECONDS = 2.5  # of the stop time, kept for worker and keeper
 MANY_FAILURES = 3
@@ -97,8 +97,8 @@ class Supervisor:
 
     @property
     def addresses(self) -> dict[str, tuple[str, int]]:
-        """Where each listener really listens."""
-        return {listen.name: sock.getsockname()[:2] for listen, sock in self._listeners.items()}
+        """Where each listener really listens; Unix sockets are where the plan put them."""
+        return {n.name: sock.getsockname()[:2] for n, sock in self._listeners.items() if not n.unix}
 
     def _prepare(self) -> None:
         try:
@@ -109,11 +109,12 @@ class Supervisor:
         for listen in self._plan.listens:
             self._listeners[listen] = bind(listen)
         self._commands = {r: self._run.command_socket(f"{r}.sock") for r in (WORKER, KEEPER)}
-        for name in ("snapshots", "spool"):
-            folder = self._plan.data / name
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if os.geteuid() == 0 and self._plan.users.get(WORKER):
-                os.chown(folder, *user_ids(self._plan.users[WORKER]))
+        for name in ("snapshots", "spool", "throttle"):
+            worker = self._plan.users.get(WORKER) if os.geteuid() == 0 else None
+            try:
+                own_folder(self._plan.data / name, user_ids(worker) if worker else None)
+            except OSError as error:
+                raise RunError(f"{self._plan.data / name} cannot be made: {error.strerror}") from None
 
     async def _main(self) -> int:
         loop = asyncio.get_running_loop()

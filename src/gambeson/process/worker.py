@@ -55,6 +55,7 @@ from .throttle_shelf import ThrottleShelf, elder
 
 REFRESH_SECONDS = 10.0
 INGEST_SECONDS = 0.1
+INGEST_BACKLOG = 1000  # events in one look: there are probably more, so look again at once
 SHELVE_SECONDS = 5.0
 FOLLOWERS = ("doors", "keeper")
 
@@ -194,7 +195,8 @@ class Worker:
                 self.problem = f"events cannot be stored: {error}"
                 await asyncio.sleep(1.0)
                 continue
-            await asyncio.sleep(0 if count else INGEST_SECONDS)
+            # A transaction for every handful of events would cost more than the events.
+            await asyncio.sleep(0 if count >= INGEST_BACKLOG else INGEST_SECONDS)
 
     async def _shelving(self) -> None:
         while True:

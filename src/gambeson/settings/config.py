@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gambeson.model.server import MailServer
+from gambeson.model.server import Endpoint, MailServer
 
 from .data import Keeper, OrganisationDefaults, SnapshotAge, Store, Submission, Throttle
 from .declare import Problem, section, setting, tables
 from .doors import Doors, Listen, Tls, Users
 from .kinds import PATH
 from .ldap import Ldap
+from .notices import Notices
 from .secret import SecretRef
 from .servers import Server, loopback
 
@@ -43,6 +44,7 @@ class Config:
     snapshot: SnapshotAge = section(SnapshotAge)
     ldap: Ldap = section(Ldap)
     throttle: Throttle = section(Throttle)
+    notices: Notices = section(Notices)
 
     @property
     def servers(self) -> tuple[MailServer, ...]:
@@ -65,7 +67,10 @@ class Config:
                     f"server.{number}.name", f"is {server.name!r}, which another server has; change one"
                 )
             seen.add(server.name)
-            yield from self._check_loop(number, server)
+            for name in ("imap", "pop3", "submission", "sieve"):
+                yield from self._check_loop(f"server.{number}.{name}", getattr(server, name))
+        for name in ("smtp", "lmtp"):
+            yield from self._check_loop(f"notices.{name}", getattr(self.notices, name))
         if self.ldap.url and self.doors.processes > 1:
             yield Problem(
                 "doors.processes",
@@ -73,16 +78,13 @@ class Config:
                 "leave it at 1",
             )
 
-    def _check_loop(self, number: int, server: Server) -> Iterator[Problem]:
-        for name in ("imap", "pop3", "submission", "sieve"):
-            endpoint = getattr(server, name)
-            if endpoint is None or endpoint.unix:
-                continue
-            for listener, addresses in self.listen.doors().items():
-                for address in addresses:
-                    wild = address.host in ("0.0.0.0", "::") and loopback(endpoint)  # noqa: S104 - compared, not bound
-                    if address.port == endpoint.port and (wild or address.host == endpoint.host):
-                        yield Problem(
-                            f"server.{number}.{name}",
-                            f"leads back to our own door (listen.{listener.value}); change one of the two",
-                        )
+    def _check_loop(self, name: str, endpoint: Endpoint | None) -> Iterator[Problem]:
+        if endpoint is None or endpoint.unix:
+            return
+        for listener, addresses in self.listen.doors().items():
+            for address in addresses:
+                wild = address.host in ("0.0.0.0", "::") and loopback(endpoint)  # noqa: S104 - compared, not bound
+                if address.port == endpoint.port and (wild or address.host == endpoint.host):
+                    yield Problem(
+                        name, f"leads back to our own door (listen.{listener.value}); change one of the two"
+                    )

@@ -30,7 +30,8 @@ from .secret import SecretRef
 MAX_UNIX_PATH = 107  # octets; Linux's sun_path less its final zero
 
 
-def _endpoint(scheme: str, door: DoorKind, implicit: bool) -> Kind[Endpoint | None]:
+def endpoint_kind(scheme: str, door: DoorKind, implicit: bool) -> Kind[Endpoint | None]:
+    """A mail server's address by scheme; ``implicit``: whether it may have TLS from the first byte."""
     examples = [f"{scheme}s://HOST:PORT"] if implicit else []
     examples += [f"{scheme}://HOST:PORT", f"{scheme}+plain://127.0.0.1:PORT", f"{scheme}+unix:/PATH"]
 
@@ -121,19 +122,22 @@ class Server:
     )
     imap: Endpoint | None = setting(
         None,
-        _endpoint("imap", DoorKind.IMAP, True),
+        endpoint_kind("imap", DoorKind.IMAP, True),
         "Where it answers IMAP.",
         "No address: that door is closed.",
         example='"imaps://mail.internal.example.org:993"',
     )
     pop3: Endpoint | None = setting(
-        None, _endpoint("pop3", DoorKind.POP3, True), "Where it answers POP3.", "As for imap."
+        None, endpoint_kind("pop3", DoorKind.POP3, True), "Where it answers POP3.", "As for imap."
     )
     submission: Endpoint | None = setting(
-        None, _endpoint("smtp", DoorKind.SUBMISSION, True), "Where it takes mail for sending.", "As for imap."
+        None,
+        endpoint_kind("smtp", DoorKind.SUBMISSION, True),
+        "Where it takes mail for sending.",
+        "As for imap.",
     )
     sieve: Endpoint | None = setting(
-        None, _endpoint("sieve", DoorKind.SIEVE, False), "Where it answers ManageSieve.", "As for imap."
+        None, endpoint_kind("sieve", DoorKind.SIEVE, False), "Where it answers ManageSieve.", "As for imap."
     )
     sign_in: SignIn = setting(
         SignIn.TOKEN,

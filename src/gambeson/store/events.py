@@ -32,6 +32,8 @@ from .scope import Scoped
 MAX_BATCH = 10_000
 MAX_DATA = 16 * 1024
 FAILURE_HOURS = 24
+# Strangers make names up without end, and a snapshot carries the counts: the highest are what matters.
+MAX_SUBJECTS = 20_000
 _LIMITS = {
     "id": 128,
     "kind": 100,
@@ -102,21 +104,28 @@ class EventLog:
             conn.execute(sa.delete(cursors).where(cursors.c.spool == spool))
 
     def failures(self, now: float) -> Sequence[tuple[str, int]]:
-        """Failed guesses of the last 24 hours for each subject (whole hours, rounded up in time)."""
+        """Failed guesses of the last 24 hours for each subject (whole hours, rounded up in time), by subject; of
+        more than ``MAX_SUBJECTS`` those with the most."""
         since = _hour(now) - FAILURE_HOURS
+        total = sa.func.sum(failures.c.count)
         query = (
-            sa.select(failures.c.subject, sa.func.sum(failures.c.count))
+            sa.select(failures.c.subject, total)
             .where(failures.c.hour >= since)
             .group_by(failures.c.subject)
-            .order_by(failures.c.subject)
+            .order_by(total.desc(), failures.c.subject)
+            .limit(MAX_SUBJECTS)
         )
         with self._database.read(EVERYWHERE) as conn:
-            return [(row[0], int(row[1])) for row in conn.execute(query)]
+            return sorted((row[0], int(row[1])) for row in conn.execute(query))
+
+    def prune_failures(self, now: float) -> None:
+        """Deletes the failed guesses that no longer count."""
+        with self._database.write(EVERYWHERE) as conn:
+            conn.execute(sa.delete(failures).where(failures.c.hour < _hour(now) - FAILURE_HOURS))
 
     def prune(self, before: float) -> int:
-        """Deletes events older than ``before`` and failures no longer counted; gives how many events."""
+        """Deletes events older than ``before``; gives how many."""
         with self._database.write(EVERYWHERE) as conn:
-            conn.execute(sa.delete(failures).where(failures.c.hour < _hour(before) - FAILURE_HOURS))
             return conn.execute(sa.delete(events).where(events.c.at < before)).rowcount
 
 

@@ -5,6 +5,10 @@ whatever the server's side pipelined behind its go-ahead. A round trip is saved 
 greeting's capabilities are believed, and ID and the sign-in go out together. The server may say what it
 likes in between; what it says is bounded, and shown only after it was made one printable line without
 the secret in it.
+
+A server that lets a client leave its sign-in (UNAUTHENTICATE, RFC 8437) is refused: whoever came in with a device
+could sign in anew behind the door, as anybody, with a password alone. What it can do after the sign-in is therefore
+asked for where it does not say it.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from . import limits, lines
 from .dialogue import Command, Failed, Origin, Ready, Send, StartTls, UpstreamCredential
 from .imap import Answer, Framer, LimitError, may_hold_literal, parse_answer
 from .imap_id import id_for_server, write_id
+from .limits import UNAUTHENTICATE
 from .sasl_client import SignInError, SignInExchange, encode
 
 
@@ -70,6 +75,8 @@ class ImapClient:
         self._replies: deque[bytes] = deque()  # what the next continuation requests draw
         self._exchange: SignInExchange | None = None
         self._capabilities: tuple[bytes, ...] = ()
+        self._offered: frozenset[bytes] = frozenset()  # before the sign-in, upper case
+        self._text = b""
 
     def start(self) -> list[Command]:
         """Nothing to say: the server greets."""
@@ -161,12 +168,26 @@ class ImapClient:
     def _on_sign_in(self, answer: Answer) -> list[Command]:
         if answer.word == b"OK":
             self._learn(answer)
-            self._phase = Phase.DONE
-            text = lines.ascii_human(answer.text).encode("ascii")
-            return [Ready(self._capabilities, text, self._framer.take())]
+            self._text = lines.ascii_human(answer.text).encode("ascii")
+            if not self._capabilities:
+                self._exchange = None
+                return [Send(self._command(b"CAPABILITY", self._on_last_capability))]
+            return self._signed_in()
         if answer.word == b"BAD" or answer.code == b"PRIVACYREQUIRED":
             return self._failed("protocol", _shown(answer))
         return self._failed("unavailable" if answer.code in _LATER else "refused", _shown(answer))
+
+    def _on_last_capability(self, answer: Answer) -> list[Command]:
+        self._learn(answer)
+        if answer.word != b"OK" or not self._capabilities:
+            return self._failed("protocol", "it does not tell its capabilities")
+        return self._signed_in()
+
+    def _signed_in(self) -> list[Command]:
+        if b"UNAUTHENTICATE" in self._offered | {c.upper() for c in self._capabilities}:
+            return self._failed("protocol", UNAUTHENTICATE)
+        self._phase = Phase.DONE
+        return [Ready(self._capabilities, self._text, self._framer.take())]
 
     def _learn(self, answer: Answer) -> None:
         if answer.word == b"CAPABILITY":
@@ -189,7 +210,7 @@ class ImapClient:
     # Signing in
 
     def _sign_in(self) -> list[Command]:
-        offered = frozenset(c.upper() for c in self._capabilities)
+        self._offered = offered = frozenset(c.upper() for c in self._capabilities)
         try:
             exchange = SignInExchange(self._credential)
         except SignInError as error:

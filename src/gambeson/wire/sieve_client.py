@@ -1,7 +1,9 @@
 """The ManageSieve dialogue a door holds with the mail server behind it, until it has signed in there.
 
 Capabilities (told by the server unasked, RFC 5804 section 1.7), STARTTLS where asked for and the
-capabilities again, XCLIENT where the server trusts us and offers it, then AUTHENTICATE.
+capabilities again, XCLIENT where the server trusts us and offers it, then AUTHENTICATE, and the capabilities once
+more: a server that offers UNAUTHENTICATE (section 2.14.1) is refused, for whoever came in with a device could sign
+in anew behind the door, as anybody, with a password alone.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from .dialogue import Command, Failed, Origin, Ready, Send, StartTls, UpstreamCredential
-from .limits import MAX_UPSTREAM_ANSWERS, MAX_UPSTREAM_LINE
+from .limits import MAX_UPSTREAM_ANSWERS, MAX_UPSTREAM_LINE, UNAUTHENTICATE
 from .pop3 import xclient
 from .sasl_client import SignInError, SignInExchange, encode
 from .sieve import Kind, Reader, Result, SieveSyntaxError, Token, parse_result, string
@@ -25,13 +27,14 @@ class _Waiting(Enum):
     CAPABILITIES_IN_TLS = auto()
     XCLIENT = auto()
     SIGN_IN = auto()
+    CAPABILITIES_AFTER = auto()  # the sign-in
     NOTHING = auto()  # it is over
 
 
 class SieveClient:
     """A :class:`~gambeson.wire.dialogue.ClientDialogue`; ends with Ready or Failed, once.
 
-    Ready's capabilities are ``NAME value`` as last told before login, such as ``SIEVE fileinto vacation``.
+    Ready's capabilities are ``NAME value`` as told after login, such as ``SIEVE fileinto vacation``.
     """
 
     def __init__(
@@ -52,6 +55,8 @@ class SieveClient:
         self._answers = 0
         self._capabilities: dict[str, bytes] = {}
         self._exchange: SignInExchange | None = None
+        self._text = b""
+        self._unauthenticate = False  # offered before the sign-in
 
     def start(self) -> list[Command]:
         """The server speaks first."""
@@ -94,7 +99,7 @@ class SieveClient:
     def _part(self, tokens: list[Token]) -> list[Command]:
         if not tokens or any(token.kind is not Kind.STRING for token in tokens):
             raise SieveSyntaxError("the mail server's answer is no ManageSieve")
-        if self._waiting in (_Waiting.CAPABILITIES, _Waiting.CAPABILITIES_IN_TLS):
+        if self._waiting in _TOLD:
             name = tokens[0].value.decode("ascii", "replace").upper()
             self._capabilities[name] = tokens[1].value if len(tokens) > 1 else b""
             return []
@@ -138,9 +143,19 @@ class SieveClient:
     def _on_sign_in(self, result: Result) -> list[Command]:
         if result.status != "OK":
             return self._fail("unavailable" if result.code in _NOT_NOW else "refused", result.text)
+        self._text = result.text.encode()
+        self._unauthenticate = "UNAUTHENTICATE" in self._capabilities
+        self._capabilities.clear()
+        return self._ask(_Waiting.CAPABILITIES_AFTER, b"CAPABILITY")
+
+    def _on_capabilities_after(self, result: Result) -> list[Command]:
+        if result.status != "OK" or not self._capabilities:
+            return self._fail("protocol", "the mail server does not tell its capabilities")
+        if self._unauthenticate or "UNAUTHENTICATE" in self._capabilities:
+            return self._fail("protocol", UNAUTHENTICATE)
         self._waiting = _Waiting.NOTHING
         told = tuple(f"{name} ".encode() + value if value else name.encode() for name, value in self._told())
-        return [Ready(told, result.text.encode(), self._reader.input.take())]
+        return [Ready(told, self._text, self._reader.input.take())]
 
     def _told(self) -> list[tuple[str, bytes]]:
         return [(name, value) for name, value in self._capabilities.items() if name.isprintable()]
@@ -158,10 +173,14 @@ class SieveClient:
 # RFC 5804 section 1.3: the server will not now, whatever the credential is worth.
 _NOT_NOW = ("TRYLATER", "ENCRYPT-NEEDED", "REFERRAL")
 
+# While the server lists what it can.
+_TOLD = (_Waiting.CAPABILITIES, _Waiting.CAPABILITIES_IN_TLS, _Waiting.CAPABILITIES_AFTER)
+
 _ANSWERS: dict[_Waiting, Callable[[SieveClient, Result], list[Command]]] = {
     _Waiting.CAPABILITIES: SieveClient._on_capabilities,
     _Waiting.CAPABILITIES_IN_TLS: SieveClient._on_capabilities,
     _Waiting.STARTTLS: SieveClient._on_starttls,
     _Waiting.XCLIENT: SieveClient._on_xclient,
     _Waiting.SIGN_IN: SieveClient._on_sign_in,
+    _Waiting.CAPABILITIES_AFTER: SieveClient._on_capabilities_after,
 }

@@ -60,3 +60,20 @@ def test_buckets_keep_to_their_room_and_lose_the_oldest():
     small = Buckets(2, 1, 7, 600.0)
     small.load(buckets.dump())
     assert len(small) == 1
+
+
+def test_what_is_loaded_is_never_later_than_now() -> None:
+    """A saved slot of the year 3000 would count for ever: it becomes the present one."""
+    counter = Sliding(7, 600.0)
+    counter.load([10**9, [0, 0, 0, 0, 0, 0, 5]], now=6000.0)
+    assert counter.total(6000.0) == 5
+    assert counter.total(6000.0 + 7 * 600) == 0
+
+
+def test_only_the_newest_keys_are_dumped_where_asked() -> None:
+    buckets = Buckets(3, 100, 7, 600.0)
+    for key in "abcde":
+        buckets.charge(key, 0.0)
+    buckets.charge("a", 0.0)
+    assert list(buckets.dump(newest=2)) == ["e", "a"]
+    assert len(buckets.dump()) == 5

@@ -158,6 +158,23 @@ def test_a_restart_goes_on_counting_also_what_was_in_flight():
     assert again.used("a", 6.0) == 2
 
 
+def test_what_was_counted_before_comes_to_what_is_in_flight_here_and_no_time_lies_ahead():
+    before, here = DirectoryBudget(8, WINDOW), DirectoryBudget(8, WINDOW)
+    before.answered(before.ask("a", True, 5.0), False, 5.0)
+    ticket = here.ask("a", True, 6.0)
+    here.load(before.dump() | {"more": 1}, 6.0)
+    here.answered(ticket, False, 6.0)
+    assert here.used("a", 6.0) == 2
+    here.load({"accounts": {"b": [0, 3, 1e18]}}, 7.0)
+    assert here.used("b", 7.0) == 3
+    assert here.used("b", 7.0 + WINDOW) == 0
+
+
+def test_a_dump_of_more_accounts_than_there_may_be_is_not_taken():
+    with pytest.raises(ValueError, match="more accounts"):
+        DirectoryBudget(6, WINDOW, capacity=1).load({"accounts": {"a": [0, 1, 1.0], "b": [0, 1, 1.0]}})
+
+
 @pytest.mark.parametrize(
     "data", [None, {}, {"accounts": 3}, {"accounts": {"a": 3}}, {"accounts": {"a": [-1, 0, 0.0]}}]
 )

@@ -36,7 +36,7 @@ def test_a_phone_that_capitalises_is_forgiven(world):
     assert who(world, world.login("alice@example.org", world.secrets["alice"].text.upper())).account == "a1"
 
 
-@pytest.mark.parametrize("password", ["correct horse", "", "gam-", "gam-00000000-" + "0" * 32, "x" * 4096])
+@pytest.mark.parametrize("password", ["correct horse", "", "gam-", "gam-00000000", "x" * 4096])
 @pytest.mark.parametrize("name", ["alice@example.org", "nobody@example.org"])
 def test_a_password_proves_nothing_and_says_nothing(world, name, password):
     assert who(world, world.login(name, password)) == Identity(name, "o")

@@ -34,7 +34,8 @@ from gambeson.model.organisation import Organisation
 from gambeson.model.rule import ModeEntry, Policy, PolicyRule
 from gambeson.model.server import Endpoint, MailServer, SignIn, UpstreamTls
 from gambeson.model.snapshot import Snapshot, SnapshotIndex
-from gambeson.process.messages import CredentialAsk
+from gambeson.process.keeper_client import KeeperRefused
+from gambeson.process.messages import CredentialAsk, PasswordAsk
 from gambeson.process.spool import SpoolReader, SpoolWriter
 from gambeson.wire.dialogue import UpstreamCredential
 
@@ -203,7 +204,9 @@ class KeeperInProcess:
         self.asked: list[CredentialAsk] = []
         self.trouble: Exception | None = None
         self.hang = False
-        self.password = UPSTREAM_PASSWORD
+        self.upstream_password = UPSTREAM_PASSWORD
+        self.passwords_asked: list[PasswordAsk] = []
+        self.own_password = "her own password"
 
     async def credential(self, ask: CredentialAsk) -> UpstreamCredential:
         self.asked.append(ask)
@@ -211,7 +214,16 @@ class KeeperInProcess:
             await asyncio.sleep(3600)
         if self.trouble is not None:
             raise self.trouble
-        return UpstreamCredential("PLAIN", {"a1": "alice@example.org"}[ask.account], self.password)
+        return UpstreamCredential("PLAIN", {"a1": "alice@example.org"}[ask.account], self.upstream_password)
+
+    async def password(self, ask: PasswordAsk) -> None:
+        self.passwords_asked.append(ask)
+        if self.hang:
+            await asyncio.sleep(3600)
+        if self.trouble is not None:
+            raise self.trouble
+        if ask.password != self.own_password:
+            raise KeeperRefused("wrong")
 
 
 # -- the mail server

@@ -185,7 +185,7 @@ def test_a_device_certificate_enters_by_external_and_by_name() -> None:
         client.send(b"s STARTTLS\r\n")
         await client.line()
         await client.start_tls(pki().phone)
-        assert (await client.login_again("whatever")).startswith(b"a OK")
+        assert (await client.login_again(at.keeper.own_password)).startswith(b"a OK")
         await at.server.stop()
 
     run(main)
@@ -232,7 +232,7 @@ def test_trouble_with_the_keeper_is_no_fault_of_the_person(trouble: str) -> None
             case "hangs":
                 at.keeper.hang = True
             case "password":
-                at.keeper.password = "no longer right"
+                at.keeper.upstream_password = "no longer right"
         client = await at.client()
         answer = await client.login()
         assert b"NO [UNAVAILABLE]" in answer, answer

@@ -33,6 +33,7 @@ from gambeson.process.messages import (
     SnapshotAck,
     SnapshotOffer,
     Stop,
+    ThrottleState,
     ToSupervisor,
 )
 from gambeson.process.packet import pair
@@ -115,6 +116,7 @@ class Household:
             fd = os.open(self.record, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
             self.worker.send(SegmentOffer(segment="one"), [fd])
             os.close(fd)
+            self.worker.send(ThrottleState())
         elif isinstance(message, SnapshotAck):
             self.acknowledged.put_nowait(message.number)
 

@@ -17,6 +17,7 @@ directory surely counted before it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from .counters import table
@@ -112,17 +113,22 @@ class DirectoryBudget:
             }
         }
 
-    def load(self, data: object) -> None:
-        """Take over what ``dump`` gave. Raises ValueError (and then nothing was taken over)."""
-        loaded: dict[str, _Account] = {}
+    def load(self, data: object, now: float = math.inf) -> None:
+        """Add what ``dump`` gave to what was counted here meanwhile; nothing in it counts as later than ``now``.
+        Raises ValueError (and then nothing was taken over)."""
+        loaded: list[tuple[str, list[int], float]] = []
         for account, value in table(data, "accounts").items():
             match value:
-                case [int(unknown), int(known), float(last)] if unknown >= 0 and known >= 0:
-                    entry = loaded[account] = _Account()
-                    entry.misses, entry.last = [unknown, known], last
+                case [int(unknown), int(known), float(last)] if unknown >= 0 and known >= 0 and last >= 0:
+                    loaded.append((account, [unknown, known], min(last, now)))
                 case _:
                     raise ValueError("saved directory counters do not have the shape of such")
-        self._accounts = loaded
+        if len(loaded) + len(self._accounts) > self._capacity:
+            raise ValueError("saved directory counters are of more accounts than there may be")
+        for account, misses, last in loaded:
+            entry = self._accounts.setdefault(account, _Account())
+            entry.misses = [a + b for a, b in zip(entry.misses, misses, strict=True)]
+            entry.last = max(entry.last, last)
 
     def _set_back(self, entry: _Account, now: float) -> None:
         if now - entry.last >= self._window and not any(entry.pending):

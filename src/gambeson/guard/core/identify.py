@@ -26,6 +26,7 @@ NO_SINGLE_SIGN_ON = "single-sign-on-not-offered"
 NO_CERTIFICATE = "no-certificate"
 UNKNOWN = "credential-unknown"
 WRONG_SECRET = "secret-wrong"  # noqa: S105 - a word for the record
+MISTYPED_SECRET = "secret-mistyped"  # noqa: S105 - a word for the record
 WRONG_ACCOUNT = "wrong-account"
 REVOKED = "credential-revoked"
 EXPIRED = "credential-expired"
@@ -157,6 +158,8 @@ def _password_only(
     """Nothing is proven and nothing failed, unless the name is none or the authzid another's."""
     if not (name and named_right):
         return NAME_MISSING
+    if device_secret.resembles(raw.password):
+        return MISTYPED_SECRET  # in observe mode it would go to the mail server as a password
     other = _address(raw.authzid, default_domain) if raw.authzid else name
     if other != name:
         account = index.account_by_address.get(name)

@@ -127,7 +127,7 @@ class Throttle:
         return self._counter(self._who(claimed)).total(now)
 
     def dump(self, newest: int = 0) -> dict[str, object]:
-        """Everything as plain JSON values, for the next process; of each kind of bucket only the ``newest`` (0: all)."""
+        """Everything as plain JSON values, for the next process; of each kind of bucket the ``newest`` (0: all)."""
         return {
             "key": self._key.hex(),
             "accounts": {k: c.dump() for k, c in self._accounts.items()},

@@ -45,10 +45,13 @@ class OpenDirectory:
     budget: DirectoryBudget = field(repr=False)
     seconds: float  # for one password, waiting included
 
-    def sources(self, record: Callable[[str], None]) -> PasswordSources:
-        """What the doors ask; ``record`` gets one sentence for each trouble."""
+    def sources(self, record: Callable[[str], None], asking: Callable[[], None]) -> PasswordSources:
+        """What the doors ask; ``record`` gets one sentence for each trouble, ``asking`` is called before a password is
+        sent."""
         self.directory.tell(record)
-        return PasswordSources(directory=self.directory, budget=self.budget, timeout=self.seconds)
+        return PasswordSources(
+            directory=self.directory, budget=self.budget, timeout=self.seconds, asking=asking
+        )
 
 
 def open_directory(plan: DirectoryPlan) -> OpenDirectory:

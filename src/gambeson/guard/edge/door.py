@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from gambeson.wire.smtp_relay import SenderPolicy, SmtpRelay
 
 from .door_settings import DoorSettings
 from .events import Recorder
+from .flood import Flood
 from .listener import Admission, DoorListener
 from .login import log_in
 from .ports import Keeper, Spool
@@ -57,11 +58,18 @@ class Door:
         self.recorder = Recorder(spool, name, time.time())
         self.throttle = Throttle(settings.throttle, settings.throttle_key)
         self.quota = HourlyQuota()
+        self.flood = Flood()
         self.admission = Admission(self)
         self.registry = Registry(self.wheel)
         self.health = Health(settings.server_down_for, timeouts.connect + timeouts.sign_in)
         self.trust = UpstreamTrust(settings.upstream_roots, settings.upstream_authorities)
         self.patience = Patience(timeouts.connect, timeouts.sign_in, timeouts.shutdown)
+        self.before_directory: Callable[[], None] = lambda: None  # a password is about to be sent there
+        self.passwords = (
+            settings.directory.sources(self._directory_trouble, lambda: self.before_directory())
+            if settings.directory is not None
+            else None
+        )
         self._index_age = 0.0  # how old the snapshot was when it came
         self._index_at = 0.0  # the loop's time then
 
@@ -83,6 +91,9 @@ class Door:
     def sign_in(self, session: ClientSession, login: RawLogin) -> Coroutine[Any, Any, None]:
         """The work of one login."""
         return log_in(self, session, login)
+
+    def _directory_trouble(self, why: str) -> None:
+        self.recorder.record("door.directory.trouble", why=why[:300])
 
     def cut_later(self, transport: asyncio.Transport) -> None:
         """A connection that was told goodbye ends soon, whether or not its peer takes part."""
@@ -336,4 +347,6 @@ class DoorServer:
                     "door.connections.refused", listener=listener.name, counts=dict(listener.turned_away)
                 )
                 listener.turned_away.clear()
+        if throttled := self.door.flood.take():
+            self.door.recorder.record("door.logins.throttled", counts=throttled)
         self._judging = loop.call_later(_JUDGE_EVERY, self._judge_later)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from gambeson.guard.core.throttle import ThrottleLimits
 from gambeson.model.access import Listener
 
+from .directory import OpenDirectory
 from .tls import DoorTls
 
 
@@ -98,3 +99,4 @@ class DoorSettings:
     server_down_for: float = 10.0  # a mail server that could not be reached is left alone this long
     upstream_roots: ssl.SSLContext | None = None  # for endpoints without CA or pin; None: the system's roots
     upstream_authorities: Mapping[str, str] = field(default_factory=dict)  # CA file's path: its PEM text
+    directory: OpenDirectory | None = None  # who knows the passwords of accounts whose source is ldap

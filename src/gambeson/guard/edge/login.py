@@ -1,7 +1,7 @@
 """One login: judge it, sign in at a mail server, hand the session over.
 
-Every refusal takes the same time from the attempt on, whatever its cause, and a password is looked at by
-nobody here: where policy lets a bare password pass (observe and warn), it goes to the mail server as it is.
+Every refusal takes the same time from the attempt on, whatever its cause, and a password that comes
+alone is looked at by nobody here: where policy lets it pass (observe and warn), it goes to the mail server as it is.
 A mail server that refuses what the keeper gave us is our trouble, not the person's: they are told to
 come later, and the record says what happened.
 """
@@ -29,6 +29,8 @@ from gambeson.wire.dialogue import Origin, Ready, Refusal, UpstreamCredential
 from gambeson.wire.proxyproto import build_v2
 
 from .dialogues import client_dialogue
+from .identity.source import Verdict
+from .password import beside_certificate
 from .routes import in_order, targets
 from .upstream import SignInFailed, Unreachable, UpstreamSide, sign_in
 
@@ -73,7 +75,12 @@ class _Temporary(Exception):  # noqa: N818 - an outcome
 
 
 class _Wrong(Exception):  # noqa: N818 - an outcome
-    """The mail server called a password wrong that went to it as it was."""
+    """Whoever knows the password called it wrong: the mail server where it went as it was, else its owner beside a
+    certificate. ``failure`` is for the record."""
+
+    def __init__(self, failure: str = "password-refused-by-server") -> None:
+        super().__init__(failure)
+        self.failure = failure
 
 
 def judge(
@@ -114,6 +121,7 @@ async def log_in(door: Door, session: ClientSession, raw: RawLogin) -> None:
         elif not judgement.decision.passes:
             answer = _refused(door, session, judgement)
         else:
+            await _check_password(door, session, judgement)
             server, side, ready = await _sign_in(door, session, judgement)
             judgement = _once_more(door, session, judgement)
             if judgement.decision.passes and _admit(door, session, judgement, server, side, ready):
@@ -124,9 +132,9 @@ async def log_in(door: Door, session: ClientSession, raw: RawLogin) -> None:
                 answer = _not_now(door, session, judgement)
             else:
                 answer = _refused(door, session, judgement)
-    except _Wrong:
+    except _Wrong as wrong:
         assert judgement is not None
-        answer = _refused(door, session, judgement, failure="password-refused-by-server")
+        answer = _refused(door, session, judgement, failure=wrong.failure)
     except _Temporary as trouble:
         assert judgement is not None
         _count(door, session, judgement, failed=True)
@@ -138,6 +146,15 @@ async def log_in(door: Door, session: ClientSession, raw: RawLogin) -> None:
         answer = _LATER
     await asyncio.sleep(began + door.settings.timeouts.refusal - asyncio.get_running_loop().time())
     session.refuse(answer)
+
+
+async def _check_password(door: Door, session: ClientSession, judgement: Judgement) -> None:
+    """Nothing where the password beside a certificate is right, or none is to be checked here."""
+    verdict, word = await beside_certificate(door, session, judgement)
+    if verdict in (Verdict.WRONG, Verdict.LOCKED, Verdict.EXPIRED):
+        raise _Wrong(f"password-{verdict}")
+    if verdict is not Verdict.RIGHT:
+        raise _Temporary(f"password-{verdict}", word=word)
 
 
 def _once_more(door: Door, session: ClientSession, judgement: Judgement) -> Judgement:
@@ -179,9 +196,10 @@ def _refused(door: Door, session: ClientSession, judgement: Judgement, failure: 
     """Count it, record it, and say why: in the same words whoever it is."""
     identity, index = judgement.identity, judgement.index
     _count(door, session, judgement, failed=True)
-    _record(door, session, judgement, "door.login.refused", failure=failure or identity.failure)
+    if judgement.decision.reason != "throttled" or not door.flood.counted(session.source_prefix):
+        _record(door, session, judgement, "door.login.refused", failure=failure or identity.failure)
     if judgement.decision.opinion is Opinion.ALLOW:
-        return _WRONG_PASSWORD  # a good certificate, and the mail server refused the password beside it
+        return _WRONG_PASSWORD  # a good certificate, and the password beside it is not
     return refusal(judgement.decision, index.organisation.get(identity.organisation))
 
 
@@ -275,6 +293,7 @@ async def _credential(
         source=session.source,
         secret=raw.password if identity.rung is Rung.DEVICE_SECRET else "",
         certificate=session.certificate if identity.rung is Rung.DEVICE_KEY else b"",
+        fingerprint=session.fingerprint if identity.rung is Rung.DEVICE_KEY and session.listener.edge else "",
     )
     try:
         async with asyncio.timeout(door.settings.timeouts.keeper):
@@ -293,7 +312,7 @@ def _as_is(judgement: Judgement) -> UpstreamCredential:
     if (
         raw.mechanism not in _PASSWORD_MECHANISMS
         or not raw.password
-        or device_secret.parse(raw.password) is not None
+        or device_secret.resembles(raw.password)
         or raw.authzid not in ("", raw.username)
     ):
         raise _Wrong

@@ -27,6 +27,7 @@ from .door_settings import DoorSettings
 from .plan import DoorPlan, PlanError
 
 _KEPT_BUCKETS = 10_000  # of each kind, for the door after this one: some 2 MB at most
+_TELL_SECONDS = 1.0
 _FIRST_SNAPSHOT = 60.0  # seconds; the supervisor starts us again after that
 
 
@@ -85,6 +86,9 @@ class DoorProcess:
             on_counts=self._take_counts,
         )
         self.server = DoorServer(settings, keeper=keeper, spool=self.link.spool, device_key=b"", name=name)
+        self.server.door.before_directory = self._before_directory
+        self._told_soon: asyncio.TimerHandle | None = None
+        self._more_to_tell = False
         self._key = asyncio.get_running_loop().create_task(self._fetch_key())
 
     async def serve(self, life: Life, birth: Birth) -> None:
@@ -148,14 +152,37 @@ class DoorProcess:
         self.server.freshen(index)
 
     def _counts(self) -> bytes:
-        """The throttle as octets; the buckets least used are left out where it would be long."""
-        return msgspec.msgpack.encode(self.server.door.throttle.dump(newest=_KEPT_BUCKETS))
+        """The throttle, and what the directory saw, as octets; the buckets least used are left out where it would be
+        long."""
+        door = self.server.door
+        counts = door.throttle.dump(newest=_KEPT_BUCKETS)
+        if door.settings.directory is not None:
+            counts["directory"] = door.settings.directory.budget.dump()
+        return msgspec.msgpack.encode(counts)
+
+    def _before_directory(self) -> None:
+        """What a directory sees of passwords must be known to whoever comes after us, however we end: told at once, or
+        a second after the last time."""
+        if self._told_soon is None:
+            self.link.tell_counts()
+            self._told_soon = asyncio.get_running_loop().call_later(_TELL_SECONDS, self._tell_again)
+        else:
+            self._more_to_tell = True
+
+    def _tell_again(self) -> None:
+        self._told_soon = None
+        if self._more_to_tell:
+            self._more_to_tell = False
+            self._before_directory()
 
     def _take_counts(self, data: bytes) -> None:
         """Go on counting where the door before us stopped. It may have been anybody's by then: what does not have
         the shape of counters is not taken, and what has it can make the throttle harder or softer, nothing else."""
         try:
-            self.server.door.throttle.load(msgspec.msgpack.decode(data), time.time())
+            counts, door = msgspec.msgpack.decode(data), self.server.door
+            door.throttle.load(counts, time.time())
+            if door.settings.directory is not None and "directory" in counts:
+                door.settings.directory.budget.load(counts["directory"], time.time())
         except (ValueError, TypeError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
             self.server.door.recorder.record("door.throttle.unusable", why=str(error)[:200])
 

@@ -42,6 +42,8 @@ async def beside_certificate(door: Door, session: ClientSession, judgement: Judg
     if account.source is IdentitySource.LDAP:
         if door.passwords is None:
             return Verdict.UNAVAILABLE, NO_DIRECTORY
+        if door.stopping:
+            return Verdict.UNAVAILABLE, "closing"  # whoever comes after us counts the directory's misses now
         return await door.passwords.check(account, raw.password), "directory"
     ask = PasswordAsk(
         account=account.id,

@@ -18,6 +18,7 @@ import msgspec
 from gambeson.guard.core.throttle import ThrottleLimits
 from gambeson.model.access import Listener
 
+from .directory import DirectoryPlan, OpenError, open_directory
 from .door_settings import DoorLimits, DoorSettings, DoorTimeouts, ListenerSettings
 from .networks import Networks
 from .tls import DoorTls, TlsError, server_context
@@ -60,6 +61,7 @@ class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     timeouts: DoorTimeouts = DoorTimeouts()
     limits: DoorLimits = DoorLimits()
     throttle: ThrottleLimits = ThrottleLimits()
+    directory: DirectoryPlan | None = None
 
     @staticmethod
     def from_plain(parameters: Mapping[str, Any]) -> DoorPlan:
@@ -100,6 +102,10 @@ class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def load(self) -> DoorSettings:
         """Open certificates and keys. Raises PlanError."""
         self.check()
+        try:
+            directory = open_directory(self.directory) if self.directory is not None else None
+        except OpenError as error:
+            raise PlanError(str(error)) from None
         return DoorSettings(
             hostname=self.hostname,
             listeners=self.listeners,
@@ -115,6 +121,7 @@ class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             server_down_for=self.server_down_for,
             upstream_roots=ssl.create_default_context(),
             upstream_authorities={path: _read(path) for path in self.upstream_authorities},
+            directory=directory,
         )
 
     def load_tls(self) -> DoorTls | None:

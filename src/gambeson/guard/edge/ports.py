@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gambeson.process.messages import CredentialAsk
+from gambeson.process.messages import CredentialAsk, PasswordAsk
 from gambeson.wire.dialogue import UpstreamCredential
 
 
@@ -17,6 +17,9 @@ class Keeper(Protocol):
 
     async def credential(self, ask: CredentialAsk) -> UpstreamCredential:
         """What to sign in with at one mail server, for one account, now."""
+
+    async def password(self, ask: PasswordAsk) -> None:
+        """Returns where the password beside a certificate is right; KeeperRefused("wrong") where it is not."""
 
 
 class Spool(Protocol):

@@ -19,6 +19,6 @@ class NothingToPassOnError(ValueError):
 def credential(login: RawLogin, upstream_login: str = "") -> UpstreamCredential:
     """The client's own name (or the account's name on the server) and password, as SASL PLAIN
     (RFC 4616) without authorization identity. Raises NothingToPassOnError."""
-    if not login.password or device_secret.parse(login.password) is not None:
+    if not login.password or device_secret.resembles(login.password):
         raise NothingToPassOnError("there is no password of the mail server to pass on")
     return UpstreamCredential("PLAIN", upstream_login or login.username, login.password)

@@ -78,7 +78,7 @@ def sendable(password: str) -> bool:
         return False
     if not 0 < octets <= MAX_PASSWORD or "\0" in password:
         return False
-    if device_secret.parse(password) is not None:
+    if device_secret.resembles(password):
         return False
     bare = "".join(password.split()).replace("-", "").lower()
     return not (
@@ -98,9 +98,13 @@ class PasswordSources:
         timeout: float = 10.0,
         at_once: int = 16,
         clock: Callable[[], float] = time.time,
+        asking: Callable[[], None] = lambda: None,
     ) -> None:
         """``timeout`` seconds for one check, with waiting; ``at_once`` questions to the directory at the same time;
-        ``clock`` is the budget's. Raises ValueError for a directory without a budget."""
+        ``clock`` is the budget's; ``asking`` is called when that is charged, before the password is sent.
+
+        Raises ValueError for a directory without a budget.
+        """
         if directory is not None and budget is None:
             raise ValueError("a directory is never asked without a budget of wrong passwords; give one")
         self._local = local
@@ -109,6 +113,7 @@ class PasswordSources:
         self._timeout = timeout
         self._turns = asyncio.Semaphore(at_once)
         self._clock = clock
+        self._asking = asking
 
     async def check(self, account: Account, password: str, known: bool = True) -> Verdict:
         """Whether it is this account's password. ``known``: the device or source has been here before (with a
@@ -138,6 +143,7 @@ class PasswordSources:
                     return Verdict.HELD
                 verdict = Verdict.UNAVAILABLE
                 try:
+                    self._asking()
                     verdict = await question.ask(password)
                 finally:
                     self._budget.answered(ticket, verdict is Verdict.RIGHT, self._clock())

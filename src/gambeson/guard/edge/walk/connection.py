@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from hashlib import sha256
 from ipaddress import ip_address
 
@@ -49,10 +50,16 @@ def loopback(place: Place) -> bool:
 def context(place: Place) -> ssl.SSLContext:
     """TLS as a client would do it. On this machine nobody is in between, so a certificate is not asked for; a
     pinned one is compared after the handshake. Raises OSError for a bad ``ca``."""
-    made = ssl.create_default_context(cafile=place.ca or None)
-    if loopback(place) or place.pin:
-        made.check_hostname = False
-        made.verify_mode = ssl.CERT_NONE
+    return _context(place.ca, not loopback(place) and not place.pin)
+
+
+@lru_cache(maxsize=64)
+def _context(ca: str, verify: bool) -> ssl.SSLContext:
+    if verify:
+        return ssl.create_default_context(cafile=ca or None)
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_NONE
     return made
 
 

@@ -1,0 +1,178 @@
+"""Notices: a person and the administrators are told that a device waits in quarantine.
+
+Rules of this file:
+
+- Only a *proven* device causes a notice: whoever merely knows a name or a password makes nobody any mail.
+- One mail for each device, UTC day and recipient: the id of a notice is made of these three and nothing else.
+- It is an automatic message (RFC 3834 section 5: Auto-Submitted) with a null sender, so that nothing answers it.
+- It holds plain words and no link: nothing in it acts, and what a device or program calls itself can't become one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
+from email.utils import format_datetime
+from hashlib import blake2b
+
+from gambeson.model.access import Rung
+from gambeson.model.asset import Account, Device, DeviceState
+from gambeson.model.event import Event
+
+KIND = "notice.quarantined"
+CAUSE = "door.login.refused"
+REASON = "device-quarantined"
+_PROOFS = (Rung.DEVICE_SECRET.word, Rung.DEVICE_KEY.word)
+_MAX_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One mail to one ``recipient``. ``id`` is the same for the same device, day and recipient. ``at`` is when the
+    device tried, ``admin`` whether the recipient can do something about it."""
+
+    id: str
+    device: str
+    device_name: str
+    account: str
+    recipient: str
+    admin: bool
+    door: str
+    source: str
+    program: str
+    at: float
+
+
+def day_of(at: float) -> str:
+    """The UTC day of a moment, ``2027-01-31``."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+
+
+def notice_id(device: str, day: str, recipient: str) -> str:
+    """The name of the notice to ``recipient`` about ``device`` on ``day``."""
+    text = "\0".join((KIND, device, day, recipient)).encode("utf-8", "surrogatepass")
+    return f"notice-{blake2b(text, digest_size=20).hexdigest()}"
+
+
+def causes(event: Event, device: Device, account: Account) -> bool:
+    """Whether the event says that this very device, still in quarantine, proved itself and was not served."""
+    data = event.data
+    return (
+        event.kind == CAUSE
+        and data.get("reason") == REASON
+        and data.get("rung") in _PROOFS
+        and bool(data.get("credential"))
+        and not data.get("failure")
+        and device.state is DeviceState.QUARANTINED
+        and account.enabled
+        and (event.device, event.account) == (device.id, account.id) == (device.id, device.account)
+        and event.organisation == device.organisation == account.organisation
+    )
+
+
+def due(
+    events: Iterable[Event],
+    devices: Mapping[str, Device],
+    accounts: Mapping[str, Account],
+    admins: Sequence[str],
+    sent: Collection[str],
+) -> list[Notice]:
+    """The notices to send, in the order of their causes. ``devices`` and ``accounts`` by id, ``sent`` the ids of
+    notices that were sent or are about to be; ``admins`` canonical addresses."""
+    found: dict[str, Notice] = {}
+    for event in events:
+        device = devices.get(event.device)
+        account = accounts.get(event.account)
+        if device is None or account is None or not causes(event, device, account):
+            continue
+        for recipient in dict.fromkeys((account.address, *admins)):
+            name = notice_id(device.id, day_of(event.at), recipient)
+            if name not in sent and name not in found:
+                found[name] = Notice(
+                    id=name,
+                    device=device.id,
+                    device_name=device.name,
+                    account=account.address,
+                    recipient=recipient,
+                    admin=recipient in admins,
+                    door=event.door,
+                    source=event.source,
+                    program=str(event.data.get("program") or ""),
+                    at=event.at,
+                )
+    return list(found.values())
+
+
+def plain_words(text: str) -> str:
+    """What may be shown of a name that somebody else chose: letters, digits, blanks and a few signs, on one line and
+    with nothing that a mail program would make a link of."""
+    kept = "".join(c if c.isalnum() or c in " .,-'()+_" else " " for c in text[: 4 * _MAX_SHOWN])
+    apart = re.sub(r"\.(?!\d)|(?<!\d)\.", " ", kept)  # 17.5 stays a number, evil.example no host
+    return " ".join(apart.split())[:_MAX_SHOWN].strip() or "without a name"
+
+
+def compose(notice: Notice, sender: str, organisation: str) -> EmailMessage:
+    """The mail. ``sender`` is the address it is from; empty: postmaster at the recipient's domain (RFC 5321 section
+    4.5.1: there always is one). ``organisation`` is its name. Raises ValueError where an address is none."""
+    ascii_only = (notice.recipient + sender).isascii()
+    message = EmailMessage(policy=SMTP if ascii_only else SMTPUTF8)
+    name, mailbox = plain_words(notice.device_name), plain_words(organisation)
+    domain = notice.recipient.rpartition("@")[2]
+    message["From"] = _address(sender or f"postmaster@{domain}", f"Mail doors of {mailbox}")
+    message["To"] = _address(notice.recipient)
+    message["Subject"] = f"A device waits for approval: {name}"
+    message["Date"] = format_datetime(datetime.fromtimestamp(notice.at, UTC))
+    message["Message-ID"] = f"<{notice.id}@{domain}>"
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834 section 5.2
+    message["Precedence"] = "bulk"  # for vacation programs from before RFC 3834
+    message.set_content(_text(notice, name))
+    return message
+
+
+def _address(text: str, shown: str = "") -> Address:
+    local, at, domain = text.rpartition("@")
+    if not (local and at and domain) or not text.isprintable():
+        raise ValueError(f"{text[:80]!r} is no mail address")
+    return Address(shown, local, domain)
+
+
+def _text(notice: Notice, name: str) -> str:
+    when = datetime.fromtimestamp(notice.at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    about = [
+        f"The device called {name} asked for mail of this account and is in quarantine:",
+        "it was answered, but not served.",
+        "",
+        f"  account   {notice.account}",
+        f"  door      {plain_words(notice.door)}",
+        f"  when      {when}",
+        f"  from      {_source(notice.source)}",
+    ]
+    if notice.program:
+        about.append(f"  program   {plain_words(notice.program)} (what it says of itself)")
+    if notice.admin:
+        advice = [
+            "Ask the account's owner whether the device is theirs. Then, on the mail doors' machine:",
+            "",
+            f"  gambeson device approve {notice.device}",
+            f"  gambeson device block {notice.device}",
+        ]
+    else:
+        advice = [
+            "Is it yours? Then ask your administrator to approve it.",
+            "Is it not? Then tell your administrator at once: somebody else has this device's secret.",
+        ]
+    end = ["There is nothing to click here. This comes at most once a day for a device."]
+    return "\n".join([*about, "", *advice, "", *end, ""])
+
+
+def _source(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return "an unknown address"

@@ -147,6 +147,8 @@ async def hold(job: Job) -> Job:
     answer = {"closed": len(closed), "first": min(closed, default=0.0), "last": max(closed, default=0.0)}
     print(json.dumps(answer), flush=True)
     await line
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
     for _, writer in held:
         writer.transport.abort()
     return {}

@@ -37,7 +37,12 @@ class Upstream:
         self.kind, self.mode = kind, "good"
         self.signed_in = 0
         self._open: set[socket.socket] = set()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port = 0
+        self.listen()
+
+    def listen(self) -> None:
+        """Take connections, always at the same port."""
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=512)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -48,6 +53,8 @@ class Upstream:
                 sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        """Refuse connections from now on."""
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
 
@@ -103,6 +110,10 @@ class Upstream:
 
     def _reply(self, command: bytes, mode: str) -> bytes | None:
         word = command.upper()
+        if self.kind == "sieve" and word.startswith(b"AUTHENTICATE") and word.endswith(b"+}"):
+            return b""  # the literal is still to come
+        if self.kind == "sieve" and word.startswith(b'"') or word == b"CAPABILITY":
+            return GREETING["sieve"] if word == b"CAPABILITY" else self._verdict(b"", mode)
         tag = command.split(b" ")[0]
         if b"AUTH" in word and not word.startswith(b"CAPA"):
             return self._verdict(tag, mode)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from interop.sites import Debian, Site, before, debian
+from interop.sites import Debian, Site, before, debian, open_folder
 from peers import missing_programs
 from peers.dovecot import missing
 from peers.gambeson import Gambeson
@@ -14,11 +14,11 @@ from peers.people import ACCOUNTS
 
 
 @pytest.fixture(scope="session")
-def peers_of_debian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Debian]:
+def peers_of_debian() -> Iterator[Debian]:
     """Dovecot and Postfix with everything on, one pair for the session."""
     if why := missing() or missing_programs("postfix"):
         pytest.skip(why)
-    with debian(tmp_path_factory.mktemp("debian"), dict(ACCOUNTS)) as peers:
+    with open_folder("gio") as folder, debian(folder, dict(ACCOUNTS)) as peers:
         yield peers
 
 
@@ -32,13 +32,10 @@ def playground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def before_debian(
-    peers_of_debian: Debian, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
+def before_debian(peers_of_debian: Debian) -> Iterator[Site]:
     """The doors before Dovecot and Postfix: tokens, TLS checked by CA, the client's address passed on."""
-    folder = tmp_path_factory.mktemp("before")
     settings = peers_of_debian.servers("implicit", name="debian", ca=peers_of_debian.ca, trusts_us=True)
-    with before(peers_of_debian, folder, settings) as site:
+    with open_folder("gib") as folder, before(peers_of_debian, folder, settings) as site:
         yield site
 
 

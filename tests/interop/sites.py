@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,13 +122,19 @@ def table(name: str, values: dict[str, object]) -> str:
 
 
 @contextlib.contextmanager
+def open_folder(prefix: str) -> Iterator[Path]:
+    """A folder that servers reach which have given up root. pytest's own are closed to all others."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir="/tmp"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
 def debian(folder: Path, users: dict[str, str], **dovecot_options: str) -> Iterator[Debian]:
     """Dovecot and Postfix with everything on: tokens, a master user, SASL for Postfix, Unix sockets."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for each in (folder, *folder.parents):
-        if str(each) == "/tmp":
-            break
-        each.chmod(each.stat().st_mode | 0o711)
     pki = Pki(folder / "pki")
     auth = free_port()
     extra = f"auth_failure_delay = 0\nservice auth {{\n inet_listener sasl {{\n  address = 127.0.0.1\n  port = {auth}\n }}\n}}\n"
@@ -150,17 +158,18 @@ def debian(folder: Path, users: dict[str, str], **dovecot_options: str) -> Itera
 
 @contextlib.contextmanager
 def before(
-    peers: Debian, folder: Path, settings: str, people: tuple[str, ...] = tuple(ACCOUNTS), domain: str = "example.org"
+    peers: Debian, folder: Path, settings: str, people: Mapping[str, Sequence[str]] | None = None
 ) -> Iterator[Site]:
-    """The doors with these settings, an organisation ``example`` and its accounts."""
+    """The doors with these settings, an organisation ``example`` and its accounts with their options."""
+    people = dict.fromkeys(ACCOUNTS, ()) if people is None else people
     config = (USERS if os.geteuid() == 0 else "") + settings
-    folder.chmod(0o711)  # the users must be able to reach the data directory
     with Gambeson(folder / "data", config=config) as gambeson:
         peers.accept_tokens_of(gambeson)
-        gambeson.run("org", "add", "example", "--domain", domain, "--enrolment-url", "https://enrol.example.org/")
-        for address in people:
-            gambeson.run("account", "add", address)
-        yield Site(gambeson, folder, people, peers)
+        where = ("--domain", "example.org", "--enrolment-url", "https://enrol.example.org/")
+        gambeson.run("org", "add", "example", *where)
+        for address, options in people.items():
+            gambeson.run("account", "add", address, *options)
+        yield Site(gambeson, folder, tuple(people), peers)
 
 
 def logged(site: Site, pattern: str, which: str = "dovecot", seconds: float = 10) -> None:

@@ -58,8 +58,14 @@ def test_imaplib(site: Site, starttls: bool) -> None:
         assert isinstance(part, tuple)
         assert UMLAUTS in body(part[1])
         assert client.store(number, "+FLAGS", r"(\Seen \Flagged)")[0] == "OK"
-        assert client.create('"Drafts of mine"')[0] in ("OK", "NO")
-        assert client.list()[0] == "OK"
+        separator = client.list('""', '""')[1][0].split()[1].decode().strip('"')
+        made, renamed = (f"made-{subject}{separator}{name}" for name in ("below", "renamed"))
+        assert client.create(made)[0] == "OK"
+        assert client.create(made)[0] == "NO"
+        assert client.rename(made, renamed)[0] == "OK"
+        assert client.copy(number, renamed)[0] == "OK"
+        assert client.select(renamed)[1] == [b"1"]
+        assert renamed.encode() in b" ".join(client.list()[1])
         assert client.noop()[0] == "OK"
 
 
@@ -408,10 +414,16 @@ def test_old_tls_is_refused(site: Site, version: str) -> None:
 
 
 def test_a_certificate_beside_a_password_or_a_name(site: Site) -> None:
-    """The certificate proves the device; the name must be its account's, and the password is looked at by nobody here."""
+    """The certificate proves the device; the name must be its account's, and a password beside it must be right."""
     login = site.with_certificate()
-    with mailbox(login.with_secret("whatever")) as client:
+    password = ("account", "password", login.name, "--password-file", "-")
+    site.gambeson.run(*password, stdin="the account's own password\n")
+    with mailbox(login.with_secret("the account's own password")) as client:
         assert client.state == "SELECTED"
+    client = imap(login)
+    with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+        client.login(login.name, "whatever")
+    client.logout()
     other = site.people[1]
     client = imap(login)
     with pytest.raises(imaplib.IMAP4.error):

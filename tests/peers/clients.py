@@ -245,7 +245,7 @@ class Neomutt:
         certificate = f'set ssl_client_cert = "{login.certificate}"\n' if login.certificate else ""
         settings = folder / "neomuttrc"
         settings.write_text(
-            f'set ssl_ca_certificates_file = "{login.gambeson.ca}"\nset ssl_use_system_certs = no\n'
+            f'set ssl_ca_certificates_file = "{login.gambeson.ca}"\n'
             f"set ssl_force_tls = yes\n{certificate}"
             f'set imap_user = "{login.name}"\nset imap_pass = "{login.secret}"\n'
             f'set folder = "imaps://localhost:{login.port("imaps")}/"\nset spoolfile = "+INBOX"\n'

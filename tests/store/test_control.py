@@ -211,6 +211,8 @@ def test_snapshot_parts(store: Store, sample: Any) -> None:
     assert [o.domains for o in parts.organisations] == [("a.example",), ("b.example",)]
     assert [a.sealed_password for a in parts.accounts] == [b"box of a", b"box of b"]
     assert parts.accounts[0].aliases == ("a.n@a.example",)
+    assert all(a.password_hash.startswith("$argon2id$") for a in parts.accounts)
+    assert store.organisation("org-a").accounts.get("acc-a").password_hash == ""  # only a snapshot carries it
     assert [c.public_id for c in parts.credentials] == ["puba", "pubb"]
     assert [(p.organisation, p.source) for p in parts.policies] == [
         ("org-a", "# policy of a\n"),

@@ -21,8 +21,10 @@ import msgspec
 from gambeson.guard.core.throttle import ThrottleLimits
 from gambeson.guard.edge.directory import DirectoryPlan
 from gambeson.guard.edge.door_settings import DoorLimits, DoorTimeouts
+from gambeson.guard.edge.notice_delivery import NoticePlan
 from gambeson.guard.edge.plan import CertificatePlan, DoorPlan
-from gambeson.model.server import MailServer
+from gambeson.model.access import DoorKind
+from gambeson.model.server import Endpoint, MailServer, UpstreamTls
 from gambeson.playground import certificate as self_made
 from gambeson.process.family import CONSOLE, DOORS, KEEPER, PLAYGROUND, WORKER
 from gambeson.process.listen import Listen
@@ -107,6 +109,8 @@ class Planner:
                     "store_password": self._secret(self.config.store.password),
                     "servers": msgspec.to_builtins(self.servers),
                     "enrolment_url": self.config.organisation.enrolment_url,
+                    "warn_age": self._warn_age,
+                    "notices": msgspec.to_builtins(self._notices()),
                 }
             case "console":
                 first = certificates[0]
@@ -117,17 +121,18 @@ class Planner:
                     "instance": self.playground.instance,
                     "root": str(self.place.playground / "mail"),
                     "token_key": str(self.place.token_key),
-                    "uids": [self._door_uid()],
+                    "uids": [self._uid(DOORS)],
+                    "notice_uids": [self._uid(WORKER)],
                 }
 
     @property
     def _warn_age(self) -> int:
         return self.config.snapshot.warn_age_s
 
-    def _door_uid(self) -> int:
+    def _uid(self, role: str) -> int:
         from gambeson.process.privileges import user_ids
 
-        user = self.users.get(DOORS, "")
+        user = self.users.get(role, "")
         return user_ids(user)[0] if user and os.geteuid() == 0 else os.geteuid()
 
     def keeper_parameters(self) -> dict[str, Any]:
@@ -157,6 +162,28 @@ class Planner:
             self._environment[ref.name] = ref.read().decode("utf-8", "surrogateescape")
             os.environ.pop(ref.name, None)
         return {"kind": "value", "name": self._environment[ref.name]}
+
+    def _notices(self) -> NoticePlan | None:
+        """How the worker tells people something by mail; None where it does not."""
+        if self.playground and self.playground.embedded:
+            from gambeson.playground.notices import socket_name
+            from gambeson.playground.sample import DOMAIN
+
+            here = Endpoint(
+                DoorKind.SUBMISSION, unix=socket_name(self.playground.instance), tls=UpstreamTls.NONE
+            )
+            return NoticePlan(endpoint=here, lmtp=True, admins=(f"office@{DOMAIN}",))
+        notices = self.config.notices
+        if notices.endpoint is None:
+            return None
+        return NoticePlan(
+            endpoint=notices.endpoint,
+            lmtp=notices.lmtp is not None,
+            ca=notices.ca,
+            hostname=self.hostname,
+            sender=notices.from_,
+            admins=notices.admins,
+        )
 
     def _directory(self) -> DirectoryPlan | None:
         """For the doors alone, with the way to the password of ``bind_dn``."""

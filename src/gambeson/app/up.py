@@ -216,10 +216,15 @@ class _Stands:
         doors = [door.value for door in MAIL_DOORS]
         if not path.is_file():
             secret = device_secret.make(secrets.token_bytes(device_secret.ENTROPY_BYTES))
-            verifier = AdminKeeper(self._place.run / "keeper.sock").secret_verifier(secret.text)
+            keeper = AdminKeeper(self._place.run / "keeper.sock")
+            verifier = keeper.secret_verifier(secret.text)
+            hashes = {address: keeper.hash_password(text) for address, text in self._passwords.items()}
             now = time.time()
             with Store.open(self._url, migrate=False) as store:
                 organisation = store.organisation(sample.ORGANISATION)
+                for address, hashed in hashes.items():
+                    known = organisation.accounts.find(address)
+                    organisation.accounts.set_password(known.id, hashed, by=setup.BY, at=now)
                 account = organisation.accounts.find(person.address)
                 device = organisation.devices.create(
                     account.id, "Alma's computer", doors=MAIL_DOORS, by=setup.BY, at=now

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from gambeson.guard.edge.notice_delivery import NoticePlan
 from gambeson.model.server import MailServer
 from gambeson.process.channel import ChannelGone, ChannelRefused
 from gambeson.process.child import Birth
@@ -19,6 +20,7 @@ from gambeson.settings import SettingsError
 from gambeson.store.control import Store
 from gambeson.store.errors import StoreError
 
+from .chores import chores, prepare
 from .plan import read_secret
 from .publishing import rehearse
 from .worker_store import WorkerStore
@@ -32,7 +34,8 @@ def run_worker(birth: Birth) -> int:
     parameters = birth.parameters
     try:
         password = read_secret(parameters["store_password"])
-    except SettingsError as error:
+        plan = prepare(parameters)
+    except (SettingsError, OSError) as error:
         return birth.fail(f"worker: {error}")
     url = with_password(parameters["store"], password)
     servers = msgspec.convert(parameters["servers"], tuple[MailServer, ...])
@@ -50,7 +53,7 @@ def run_worker(birth: Birth) -> int:
     except StoreError as error:
         return birth.fail(f"worker: {error}", 3)
     with store:
-        uvloop.run(_serve(birth, opened(store), store))
+        uvloop.run(_serve(birth, opened(store), store, plan))
     return 0
 
 
@@ -63,14 +66,15 @@ def with_password(url: str, password: str) -> str:
     return sa.make_url(url).set(password=password).render_as_string(hide_password=False)
 
 
-async def _serve(birth: Birth, store: WorkerStore, opened: Store) -> None:
+async def _serve(birth: Birth, store: WorkerStore, opened: Store, plan: NoticePlan | None) -> None:
     async with birth.attend() as life:
         worker = Worker(store, Path(birth.parameters["data"]))
         life.on_peer, life.on_peer_gone = worker.add_peer, worker.remove_peer
         peers = list(birth.peers.values())
         await worker.start(peers, birth.listeners.get("command"), birth.certificate.owner)
         life.ready()
-        await worker.run(life, [_pruning(opened), _sealing(worker, opened)])
+        beside = chores(birth.parameters, plan, worker, store, opened)
+        await worker.run(life, [_pruning(opened), _sealing(worker, opened), *beside])
 
 
 async def _sealing(worker: Worker, store: Store) -> None:

@@ -27,11 +27,13 @@ class WorkerStore:
         self._places = dict(self._store.events.cursors())
         self._account_of: Mapping[str, str] = {}
         self.troubles: tuple[str, ...] = ()
+        self.newest: Snapshot | None = None
 
     def build(self, number: int, now: float) -> Snapshot:
         """The present state as a snapshot of that number."""
         parts = self._store.load_snapshot_parts(now)
         snapshot, self.troubles = build_snapshot(parts, self._servers, number, now, self._enrolment_url)
+        self.newest = snapshot
         self._account_of = {n: a.id for a in parts.accounts for n in (a.address, *a.aliases)}
         return snapshot
 

@@ -169,12 +169,18 @@ def run_list(args: Namespace) -> int:
 
 def run_password(args: Namespace) -> int:
     """Sets the local password."""
-    from .common import emit
+    from gambeson.model.asset import IdentitySource
+
+    from .common import CommandError, emit
     from .shared import installation, now, told
 
     with installation(args) as place:
         organisation = place.organisation_of(args.address, args.org)
         account = organisation.accounts.find(args.address)
+        if account.source is IdentitySource.LDAP:
+            raise CommandError(
+                f"The password of {account.address} is in the directory: change it there, or set --source local first."
+            )
         hashed = place.keeper.hash_password(_password(args, minimum=8))
         organisation.accounts.set_password(account.id, hashed, by=place.who, at=now())
         known, line, code = told(place.tell())

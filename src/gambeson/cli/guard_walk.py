@@ -99,6 +99,7 @@ def _walk(args: Namespace, place: Installation) -> tuple[Sequence[Record], list[
     from gambeson.guard.core.explain import explain
     from gambeson.guard.core.walk import side_doors, untried
     from gambeson.guard.edge.walk.canary import CanaryDevices
+    from gambeson.guard.edge.walk.keeping import keep
     from gambeson.guard.edge.walk.tour import walk
     from gambeson.model.access import Rung
 
@@ -132,7 +133,8 @@ def _walk(args: Namespace, place: Installation) -> tuple[Sequence[Record], list[
     if not password:
         missing.append("The canary's password is not known (--password-file), so no password was tried.")
     findings = [*side_doors(records, organisation.id, now(), declared), *_policy(index, organisation.id)]
-    return records, findings, [*missing, *_untried(args, records, untried)]
+    kept = keep(organisation, findings, records, place.who, now())
+    return records, kept, [*missing, *_untried(args, records, untried)]
 
 
 def _ready_canary(place: Installation, devices: Any, password: str, foreign: str) -> Canary:

@@ -57,6 +57,10 @@ def _server_options(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Runs until told to stop."""
+    import sys
+
+    sys.stderr.write("Starting ...\n")  # before the imports below, which take longer than a person waits
+    sys.stderr.flush()
     from gambeson.app.up import Wish, to_stderr
     from gambeson.app.up import run as start
     from gambeson.process.run_directory import RunError

@@ -52,7 +52,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A claim about ``asset`` (kind and name). ``remedy`` is a list of steps in plain words."""
+    """A claim about ``asset`` (kind and name). ``remedy`` is a list of steps in plain words. ``closing`` says why it is
+    no longer open: what was measured, or for what reason it is waived, until ``waived_until``."""
 
     id: str
     organisation: str
@@ -69,3 +70,5 @@ class Finding:
     evidence: tuple[Evidence, ...] = ()
     remedy: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    closing: str = ""
+    waived_until: float = 0.0

@@ -6,6 +6,7 @@ its content. Here a message is the octets that came in: CRLF on disk as on the w
 
 from __future__ import annotations
 
+import contextlib
 import time
 from mailbox import MaildirMessage
 from typing import TYPE_CHECKING, Any
@@ -103,3 +104,24 @@ class RawMailboxSet(MailboxSet):
             made = await super().get_mailbox(name)
             self._cache[name] = RawMailbox(made.mailbox_id, made._maildir, made._path)
         return await super().get_mailbox(name)
+
+    async def add_mailbox(self, name: str) -> ObjectId:
+        """Make a folder, and those above it (RFC 9051 section 6.3.4). Raises ValueError where there is one; pymap
+        raises KeyError there, which its session does not expect."""
+        above = name.split(self.delimiter)[:-1]
+        for depth in range(1, len(above) + 1):
+            with contextlib.suppress(KeyError):
+                await super().add_mailbox(self.delimiter.join(above[:depth]))
+        try:
+            return await super().add_mailbox(name)
+        except KeyError:
+            raise ValueError(name) from None
+
+    async def rename_mailbox(self, before: str, after: str) -> None:
+        """Rename a folder. Raises KeyError where there is none, ValueError where the new name is taken."""
+        try:
+            await super().rename_mailbox(before, after)
+        except FileNotFoundError:
+            raise KeyError(before) from None
+        except FileExistsError:
+            raise ValueError(after) from None

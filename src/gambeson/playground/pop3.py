@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Awaitable, Callable
 
 from gambeson.model.access import RawLogin
@@ -54,7 +55,7 @@ class _Drop:
 
     def __init__(self, box: RawMaildir) -> None:
         self.box = box
-        self.keys = sorted(box.keys())
+        self.keys = sorted(box.keys(), key=_arrival)
         self.deleted: set[int] = set()
         self._sizes: dict[int, int] = {}
 
@@ -79,6 +80,11 @@ class _Drop:
     def uid(self, n: int) -> bytes:
         # RFC 1939 section 7: 1 to 70 characters in the range 0x21 to 0x7E
         return self.keys[n - 1].encode("ascii", "replace")[:70]
+
+
+def _arrival(key: str) -> tuple[list[int], str]:
+    """Sorts Maildir names by arrival: seconds, microseconds and serial number have no leading zeros."""
+    return [int(digits) for digits in re.findall(r"\d+", key)[:4]], key
 
 
 class _Session:

@@ -19,7 +19,6 @@ from .access import TokenDoor
 from .mailboxes import Mailboxes
 from .sample import AUDIENCE, PEOPLE, SERVER_NAME, letters
 
-
 Sockets = dict[DoorKind, socket.socket]
 
 
@@ -58,9 +57,11 @@ def listening_sockets(instance: str) -> Sockets:
     return out
 
 
-def _peer_uid(writer_socket: Any) -> int:
-    _, uid, _ = struct.unpack("3i", writer_socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return int(uid)
+def peer_is(transport: Any, uids: Collection[int]) -> bool:
+    """Whether the kernel says that a process of one of these users is at the other end."""
+    sock = transport.get_extra_info("socket")
+    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(uid) in uids
 
 
 class _Turnstile:
@@ -70,7 +71,7 @@ class _Turnstile:
         self._uids = frozenset(uids)
 
     def admits(self, transport: Any) -> bool:
-        return _peer_uid(transport.get_extra_info("socket")) in self._uids
+        return peer_is(transport, self._uids)
 
     def stream(self, inner: Any) -> Any:
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -120,6 +120,12 @@ class _Connection(ManageSieveConnection):
         """pymap's, less the way back."""
         return {name: value for name, value in super().capabilities.items() if name != b"UNAUTHENTICATE"}
 
+    async def _write_response(self, resp: Response) -> None:
+        if resp.is_bye and resp.text is None:
+            # RFC 5804 section 2.3: LOGOUT is answered OK, where pymap says BYE; the connection ends all the same.
+            resp = Response(Condition.OK, text="Logged out.")
+        await super()._write_response(resp)
+
     async def _do_unauthenticate(self) -> Response:
         return Response(Condition.NO, text="Unknown command.")
 

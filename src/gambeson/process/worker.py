@@ -315,6 +315,11 @@ class Worker:
                 return follower.channel
         raise ChannelGone("there is no keeper")
 
+    @property
+    def rejected(self) -> int:
+        """Events thrown away since the start because their writer may not say such things."""
+        return self._ingestion.rejected if self._ingestion is not None else 0
+
     def health(self) -> Health:
         """How it stands: who holds which snapshot, and what is wrong, if anything."""
         damaged = self._ingestion.damaged + self._ingestion.rejected if self._ingestion is not None else 0

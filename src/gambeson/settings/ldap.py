@@ -17,7 +17,7 @@ _LDAPI = re.compile(r"ldapi://%2[Ff][^/?\s]+/?")
 
 @dataclass(frozen=True, slots=True)
 class Ldap:
-    """An LDAP directory or Active Directory. It is asked only after a valid device certificate, or at the portal."""
+    """An LDAP directory or Active Directory. It is asked only about a password beside a valid device certificate."""
 
     url: tuple[str, ...] = setting(
         (),

@@ -47,7 +47,7 @@ def loads(text: str, file: str, base: Path) -> Config:
     """The settings in ``text``, named ``file`` in errors; relative paths start at ``base``. Raises SettingsError."""
     try:
         data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
         raise SettingsError(f"{file}: this is not TOML: {error}; correct it there.") from None
     return _Reader(text, file, base).table(Config, data, ())
 

@@ -76,13 +76,20 @@ class Devices(Scoped):
             return _get(scope, id)
 
     def list(
-        self, *, account: str | None = None, kind: DeviceKind | None = None, limit: int = 100_000
+        self,
+        *,
+        account: str | None = None,
+        kind: DeviceKind | None = None,
+        state: DeviceState | None = None,
+        limit: int = 100_000,
     ) -> Sequence[Device]:
-        """The devices (of an account, of a kind) by account and name."""
+        """The devices (of an account, of a kind, in a state) by account and name."""
         table = schema.devices
         where = [] if account is None else [table.c.account == account]
         if kind is not None:
             where.append(table.c.kind == str(kind))
+        if state is not None:
+            where.append(table.c.state == str(state))
         with self._reading() as scope:
             rows = scope.rows(table, *where, order=[table.c.account, table.c.name], limit=limit)
         return [device_of(row) for row in rows]

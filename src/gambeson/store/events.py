@@ -123,6 +123,19 @@ class EventLog:
         with self._database.write(EVERYWHERE) as conn:
             conn.execute(sa.delete(failures).where(failures.c.hour < _hour(now) - FAILURE_HOURS))
 
+    def recent(self, kind: str, since: float, limit: int = 1_000) -> Sequence[Event]:
+        """Events of no organisation (what a door says of a mail server, say) that are of ``kind`` or begin with it,
+        newest first."""
+        query = (
+            sa.select(events)
+            .where(events.c.organisation == "", events.c.at >= since)
+            .where(sa.or_(events.c.kind == kind, events.c.kind.startswith(kind + ".", autoescape=True)))
+            .order_by(events.c.at.desc(), events.c.id.desc())
+            .limit(min(limit, MAX_BATCH))
+        )
+        with self._database.read(EVERYWHERE) as conn:
+            return [event_of(row) for row in conn.execute(query)]
+
     def prune(self, before: float) -> int:
         """Deletes events older than ``before``; gives how many."""
         with self._database.write(EVERYWHERE) as conn:

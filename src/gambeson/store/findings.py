@@ -138,6 +138,8 @@ def finding_of(row: sa.Row[Any]) -> Finding:
         evidence=tuple(Evidence(**e) for e in cast("list[dict[str, Any]]", plain.load(row.evidence))),
         remedy=plain.words(row.remedy),
         references=plain.words(row.references),
+        closing=row.closing_reason,
+        waived_until=row.waived_until,
     )
 
 

@@ -54,11 +54,20 @@ class Jobs(Scoped):
     """The jobs of one organisation: asked for and looked at here, done by the worker."""
 
     def add(
-        self, kind: str, payload: object, *, run_at: float = 0.0, max_attempts: int = 3, by: str, at: float
+        self,
+        kind: str,
+        payload: object,
+        *,
+        id: str = "",
+        run_at: float = 0.0,
+        max_attempts: int = 3,
+        by: str,
+        at: float,
     ) -> Job:
-        """Queues a job, to be run at ``run_at`` or as soon as can be. Raises BadValue."""
+        """Queues a job, to be run at ``run_at`` or as soon as can be. With an ``id`` of the caller's making it is
+        queued once: a second one of that id is a Conflict. Raises BadValue, Conflict."""
         job = Job(
-            id=plain.new_id("job"),
+            id=plain.text(id, "id", 64) or plain.new_id("job"),
             organisation=self._organisation,
             kind=plain.text(kind, "kind of job", 100, empty=False),
             payload=payload,

@@ -13,6 +13,7 @@ import binascii
 import re
 import stringprep
 import unicodedata
+from functools import lru_cache
 
 from gambeson.model.access import Mechanism, RawLogin
 
@@ -164,13 +165,16 @@ def prepare_password(password: str) -> str:
 
 
 def _prepare(text: str, limit: int, too_long: str) -> str:
-    # Before, so that no long text is prepared at all; after, because NFKC can make 18 characters of one.
+    # Before, so that no long text is prepared at all; after, because NFKC can make 18 characters of one. Those are
+    # counted before they are looked at one by one, for a stranger decides how many there are.
     if len(text) > limit or len(text.encode("utf-8", "surrogatepass")) > limit:
         raise SaslError(too_long)
-    prepared = saslprep(text)
-    if len(prepared) > limit or (prepared is not text and len(prepared.encode("utf-8")) > limit):
+    if text.isascii():
+        return saslprep(text)
+    mapped = _mapped(text)
+    if len(mapped.encode("utf-8", "surrogatepass")) > limit:
         raise SaslError(too_long)
-    return prepared
+    return _checked(mapped)
 
 
 _PROHIBITED = (
@@ -196,11 +200,22 @@ def saslprep(text: str) -> str:
         if text.isprintable():
             return text
         raise SaslError("a control character is not allowed in a name or password")
+    return _checked(_mapped(text))
+
+
+def _mapped(text: str) -> str:
     mapped = "".join(" " if stringprep.in_table_c12(c) else c for c in text if not stringprep.in_table_b1(c))
-    prepared = unicodedata.ucd_3_2_0.normalize("NFKC", mapped)
-    for c in prepared:
-        if any(test(c) for test in _PROHIBITED):
-            raise SaslError("a character is not allowed in a name or password")
+    return unicodedata.ucd_3_2_0.normalize("NFKC", mapped)
+
+
+@lru_cache(maxsize=4096)
+def _prohibited(c: str) -> bool:
+    return any(test(c) for test in _PROHIBITED)
+
+
+def _checked(prepared: str) -> str:
+    if any(_prohibited(c) for c in prepared):
+        raise SaslError("a character is not allowed in a name or password")
     # RFC 3454 section 6: with any right-to-left character, no left-to-right one, and both ends must be so.
     if any(stringprep.in_table_d1(c) for c in prepared) and (
         any(stringprep.in_table_d2(c) for c in prepared)

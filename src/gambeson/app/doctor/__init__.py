@@ -33,7 +33,9 @@ def examine(patient: Patient) -> Iterator[Check]:
     for name, look in checks():
         try:
             yield from look(patient)
-        except Exception as error:  # the doctor is asked when things are broken: one of them must not silence the rest
+        except (
+            Exception
+        ) as error:  # the doctor is asked when things are broken: one of them must not silence the rest
             yield failed(
                 name.replace("_", " "),
                 f"This could not be looked at: {type(error).__name__}: {' '.join(str(error).split())[:200]}.",

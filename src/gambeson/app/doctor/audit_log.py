@@ -38,6 +38,10 @@ def look(patient: Patient) -> Iterator[Check]:
             "Somebody or something changed it: gambeson audit verify, and compare with a backup.",
         )
     elif unsealed := audit.unsealed():
-        yield warning(NAME, f"{count} entries are whole; the last {unsealed} are not signed yet.", "Start Gambeson; it signs them.")
+        yield warning(
+            NAME,
+            f"{count} entries are whole; the last {unsealed} are not signed yet.",
+            "Start Gambeson; it signs them.",
+        )
     else:
         yield ok(NAME, f"{count} entries are whole and signed.")

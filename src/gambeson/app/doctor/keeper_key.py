@@ -39,7 +39,9 @@ def look(patient: Patient) -> Iterator[Check]:
     written = patient.place.token_key
     if written.is_file() and written.read_text() != token:
         yield failed(
-            NAME, f"{written} is not the public half of the key that signs tokens.", "Restart Gambeson; it is written anew."
+            NAME,
+            f"{written} is not the public half of the key that signs tokens.",
+            "Restart Gambeson; it is written anew.",
         )
         return
     yield ok(NAME, f"Its keys open. The master key is {where}.")
@@ -49,7 +51,9 @@ def _token_key(patient: Patient) -> str | Check | None:
     try:
         return AdminKeeper(patient.place.run / "keeper.sock").public_keys().token_pem
     except ChannelRefused as error:
-        return failed(NAME, f"The keeper refuses us: {error}.", "Run the doctor as root or as the owner of the data.")
+        return failed(
+            NAME, f"The keeper refuses us: {error}.", "Run the doctor as root or as the owner of the data."
+        )
     except ChannelGone:
         pass
     if not (patient.place.keeper / "keys.sealed").is_file():

@@ -28,12 +28,18 @@ def look(patient: Patient) -> Iterator[Check]:
 def _python(now: float, version: tuple[int, int]) -> Check:
     name = f"Python {version[0]}.{version[1]}"
     if version not in LAST:
-        return warning("python", f"When {name} gets its last security fix is not known here.", "See python.org.")
+        return warning(
+            "python", f"When {name} gets its last security fix is not known here.", "See python.org."
+        )
     year, month = LAST[version]
     end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC).timestamp()
     text = f"{name} gets security fixes until {year}-{month:02d}"
     if now >= end:
-        return failed("python", f"{text}, which is over.", "Move to a newer one, unless your distribution still mends it.")
+        return failed(
+            "python",
+            f"{text}, which is over.",
+            "Move to a newer one, unless your distribution still mends it.",
+        )
     if end - now < 180 * DAY:
         return warning("python", f"{text}.", "Plan the move to a newer one.")
     return ok("python", f"{text}.")
@@ -45,10 +51,13 @@ def _descriptors(patient: Patient) -> Check:
     where = "the doors" if limit is not None else "this shell (nothing runs)"
     have = limit if limit is not None else resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if have == resource.RLIM_INFINITY or have >= need:
-        return ok("descriptors", f"{where.capitalize()} may open {have}; {need} are needed for doors.max_sessions.")
+        return ok(
+            "descriptors", f"{where.capitalize()} may open {have}; {need} are needed for doors.max_sessions."
+        )
     return warning(
         "descriptors",
-        f"{where.capitalize()} may open {have} files, and doors.max_sessions = {patient.config.doors.max_sessions} needs {need}.",
+        f"{where.capitalize()} may open {have} files; doors.max_sessions = {patient.config.doors.max_sessions} "
+        f"needs {need}.",
         f"Start with LimitNOFILE={need} or more, or lower doors.max_sessions.",
     )
 
@@ -80,10 +89,16 @@ def _clock(patient: Patient) -> Check:
     state = _kernel_clock()
     if state == TIME_ERROR:
         return warning(
-            "clock", "The kernel says that nothing keeps this clock right.", "Run an NTP client, such as chrony."
+            "clock",
+            "The kernel says that nothing keeps this clock right.",
+            "Run an NTP client, such as chrony.",
         )
     if state < 0:
-        return warning("clock", "Whether the clock is kept right is unknown: the kernel does not say.", "Look at timedatectl.")
+        return warning(
+            "clock",
+            "Whether the clock is kept right is unknown: the kernel does not say.",
+            "Look at timedatectl.",
+        )
     return ok("clock", "The kernel says that the clock is kept right.")
 
 

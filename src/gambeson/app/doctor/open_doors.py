@@ -35,7 +35,11 @@ def _bypasses(index: SnapshotIndex, now: float) -> Iterator[Check]:
         if until > now and id in index.organisation:
             name = index.organisation[id].name
             at = datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%d %H:%M UTC")
-            yield failed("bypass", f"The doors of {name} let through until {at}.", "Close it: gambeson guard open --close")
+            yield failed(
+                "bypass",
+                f"The doors of {name} let through until {at}.",
+                "Close it: gambeson guard open --close",
+            )
 
 
 def _policies(index: SnapshotIndex, now: float) -> Iterator[Check]:
@@ -45,22 +49,27 @@ def _policies(index: SnapshotIndex, now: float) -> Iterator[Check]:
             if each.until > now:
                 yield warning(
                     "exception",
-                    f"{name}, {each.door}: down to {each.rung.word} until {_day(each.until)} ({each.owner}: {each.reason}).",
-                    "End it when its reason ends: gambeson policy edit",
+                    f"{name}, {each.door}: down to {each.rung.word} until {_day(each.until)} "
+                    f"({each.owner}: {each.reason}).",
+                    "End it when its reason ends: gambeson policy set FILE",
                 )
         for mode in policy.modes:
             if mode.mode is not Mode.ENFORCE and (not mode.until or mode.until > now):
                 who = mode.account or (f"group {mode.group}" if mode.group else "everyone")
                 yield warning(
                     "mode",
-                    f"{name}, {mode.door}: {mode.mode} for {who} until {_day(mode.until)}; until then it counts as open.",
+                    f"{name}, {mode.door}: {mode.mode} for {who} until {_day(mode.until)}; so long it counts as open.",
                     f"See gambeson guard ready, then: gambeson guard mode {mode.door} enforce",
                 )
 
 
 def _machines(index: SnapshotIndex, now: float) -> Iterator[Check]:
     for device in index.device.values():
-        if device.kind is DeviceKind.MACHINE and device.state is DeviceState.REGISTERED and 0 < device.review_at < now:
+        if (
+            device.kind is DeviceKind.MACHINE
+            and device.state is DeviceState.REGISTERED
+            and 0 < device.review_at < now
+        ):
             owner = device.owner or "nobody"
             yield warning(
                 "machine",

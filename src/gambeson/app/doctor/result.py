@@ -14,8 +14,10 @@ from typing import Any
 from gambeson.app.installation import Installation
 from gambeson.app.place import Place
 from gambeson.app.plan import PLAYGROUND_USERS, configured_users
+from gambeson.app.setup import closed_to
 from gambeson.model.server import MailServer
 from gambeson.process.channel import ChannelGone, ChannelRefused
+from gambeson.process.family import PLAYGROUND, WORKER
 from gambeson.process.messages import Health
 from gambeson.process.worker_client import AdminWorker
 from gambeson.settings import Config
@@ -97,7 +99,11 @@ class Patient:
         """Whom each process becomes; empty where it is not started as root."""
         if not self.root:
             return {}
-        return configured_users(self.config) if self.config_file else PLAYGROUND_USERS
+        if self.config_file:
+            return configured_users(self.config)
+        if closed_to(self.place.data, PLAYGROUND_USERS[WORKER]) is None:
+            return PLAYGROUND_USERS
+        return {role: user for role, user in PLAYGROUND_USERS.items() if role not in (WORKER, PLAYGROUND)}
 
     @property
     def servers(self) -> tuple[MailServer, ...]:

@@ -13,7 +13,9 @@ NAME = "store"
 def look(patient: Patient) -> Iterator[Check]:
     """Opened by the doctor already; here is what came of it."""
     if patient.installation is None:
-        yield failed(NAME, patient.store_problem, "The line says what to do; nothing that needs it was looked at.")
+        yield failed(
+            NAME, patient.store_problem, "The line says what to do; nothing that needs it was looked at."
+        )
         return
     store = patient.installation.store
     organisations = store.organisations()
@@ -26,7 +28,11 @@ def look(patient: Patient) -> Iterator[Check]:
     if not organisations:
         yield warning(NAME, text, "Make an organisation: gambeson org add NAME --domain DOMAIN")
     elif without := [o.name for o in organisations if not o.domains]:
-        yield warning(NAME, f"{text} Without a domain: {', '.join(without)}.", "gambeson org domain add DOMAIN --org NAME")
+        yield warning(
+            NAME,
+            f"{text} Without a domain: {', '.join(without)}.",
+            "gambeson org domain add DOMAIN --org NAME",
+        )
     else:
         yield ok(NAME, text)
     if patient.config.store.url and not store.row_security():

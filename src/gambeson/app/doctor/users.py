@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gambeson.app.setup import closed_to
+from gambeson.process.family import WORKER
 from gambeson.process.privileges import PrivilegeError, user_ids
 
 from .result import Check, Patient, failed, ok, warning
@@ -30,7 +32,15 @@ def look(patient: Patient) -> Iterator[Check]:
             missing.append(f"{user} (of the {role}) does not exist")
     if missing:
         yield failed(
-            NAME, f"{'; '.join(missing)}.", "Make them: systemd-sysusers examples/systemd/sysusers.d/gambeson.conf"
+            NAME,
+            f"{'; '.join(missing)}.",
+            "Make them: systemd-sysusers examples/systemd/sysusers.d/gambeson.conf",
+        )
+    elif patient.config_file and (closed := closed_to(patient.place.data, patient.users[WORKER])):
+        yield failed(
+            NAME,
+            f"{patient.users[WORKER]} cannot reach {patient.place.data}: {closed} is closed to it.",
+            f"Run: chmod o+x {closed}, or put the data elsewhere.",
         )
     else:
         names = sorted(set(patient.users.values()))

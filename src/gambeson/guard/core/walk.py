@@ -213,6 +213,13 @@ def cannot_say(why: str) -> Reply:
     return Reply(Outcome.CANNOT_SAY, why)
 
 
+def no_tls(attempt: Attempt) -> Reply:
+    """TLS did not begin. Behind an injected command that is a refusal: the command spoiled the handshake."""
+    if attempt.kind is Kind.INJECTION:
+        return Reply(Outcome.REFUSED, "TLS does not begin with it")
+    return cannot_say("TLS could not be begun")
+
+
 def not_offered(line: bytes) -> Reply:
     """There is no such way here."""
     return Reply(Outcome.NOT_OFFERED, shown(line))

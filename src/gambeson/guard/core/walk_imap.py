@@ -16,6 +16,7 @@ from .walk import (
     Talk,
     cannot_say,
     entered,
+    no_tls,
     not_offered,
     refused,
     silent,
@@ -44,7 +45,7 @@ def imap(attempt: Attempt) -> Talk:
         if not line.upper().startswith(b"T OK"):
             return not_offered(line)
         if not (yield SECURE):
-            return cannot_say("TLS could not be begun")
+            return no_tls(attempt)
     match attempt.kind:
         case Kind.INJECTION:
             return (yield from _injection())

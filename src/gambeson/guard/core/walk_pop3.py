@@ -17,6 +17,7 @@ from .walk import (
     Talk,
     cannot_say,
     entered,
+    no_tls,
     not_offered,
     refused,
     silent,
@@ -42,7 +43,7 @@ def pop3(attempt: Attempt) -> Talk:
         if not line.startswith(b"+OK"):
             return not_offered(line)
         if not (yield SECURE):
-            return cannot_say("TLS could not be begun")
+            return no_tls(attempt)
     match attempt.kind:
         case Kind.INJECTION:
             return (yield from _injection())

@@ -19,6 +19,7 @@ from .walk import (
     Talk,
     cannot_say,
     entered,
+    no_tls,
     not_offered,
     refused,
     silent,
@@ -43,7 +44,7 @@ def sieve(attempt: Attempt) -> Talk:
         if not line.upper().startswith(b"OK"):
             return not_offered(line)
         if not (yield SECURE):
-            return cannot_say("TLS could not be begun")
+            return no_tls(attempt)
         if attempt.kind is Kind.INJECTION:
             return (yield from _injection())
         yield from _response()

@@ -19,6 +19,7 @@ from .walk import (
     Talk,
     cannot_say,
     entered,
+    no_tls,
     not_offered,
     refused,
     silent,
@@ -45,7 +46,7 @@ def smtp(attempt: Attempt) -> Talk:
         if not line.startswith(b"220"):
             return not_offered(line)
         if not (yield SECURE):
-            return cannot_say("TLS could not be begun")
+            return no_tls(attempt)
         if attempt.kind is Kind.INJECTION:
             return (yield from _injection())
         yield Say(_EHLO)

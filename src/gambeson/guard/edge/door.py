@@ -28,7 +28,7 @@ from .listener import Admission, DoorListener
 from .login import log_in
 from .ports import Keeper, Spool
 from .quota import HourlyQuota
-from .registry import Registry, Session, SessionView, proof_of
+from .registry import Registry, Session, SessionView, proof_of, senders_of
 from .relay_session import RelaySession
 from .routes import Health
 from .session import ClientSession
@@ -169,17 +169,11 @@ class Door:
     # -- submission
 
     def _relay(self, request: AccessRequest, index: SnapshotIndex, ready: Ready) -> SmtpRelay:
-        identity, limits = request.identity, self.settings.limits
-        account, device = index.account.get(identity.account), index.device.get(identity.device)
-        if account is None:
-            account = index.account_by_address.get(identity.claimed)
-        addresses = (account.address, *account.aliases) if account is not None else (identity.claimed,)
-        if device is not None and device.senders:
-            addresses = device.senders
+        limits = self.settings.limits
         return SmtpRelay(
             hostname=self.settings.hostname,
             server_extensions=ready.capabilities,
-            senders=SenderPolicy(frozenset(addresses), self.settings.sender_check),
+            senders=SenderPolicy(senders_of(request, index), self.settings.sender_check),
             max_message_bytes=limits.message,
             max_recipients=limits.recipients,
         )
@@ -217,11 +211,22 @@ class Door:
             source=session.proof.request.source,
             id=session.id,
             sender=done.sender,
-            recipients=list(done.recipients[:100]),
+            recipients=_first(done.recipients),
             recipient_count=len(done.recipients),
             size=done.size,
             reply=done.reply[:300],
         )
+
+
+def _first(recipients: tuple[str, ...], octets: int = 8000) -> list[str]:
+    """As many as the record takes: data over its limit would be dropped whole, and the sender with it."""
+    kept: list[str] = []
+    for each in recipients[:100]:
+        octets -= len(each.encode()) + 4
+        if octets < 0:
+            break
+        kept.append(each)
+    return kept
 
 
 class DoorServer:

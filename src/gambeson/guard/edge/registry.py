@@ -57,12 +57,13 @@ class Proof:
     """What admitted a session: enough to judge it again, nothing to impersonate it with.
 
     ``public_id`` and ``verifier`` are the credential's at admission: another value under the same id means
-    that it was replaced.
+    that it was replaced. ``senders`` is whom a submission session may write as: it was told to the relay once.
     """
 
     request: AccessRequest
     public_id: str = ""
     verifier: bytes = b""
+    senders: frozenset[str] = frozenset()
 
 
 class Session:
@@ -143,8 +144,20 @@ def proof_of(request: AccessRequest, index: SnapshotIndex) -> Proof:
     """The proof that a session keeps."""
     credential = index.credential.get(request.identity.credential)
     if credential is None:
-        return Proof(request)
-    return Proof(request, credential.public_id, credential.verifier)
+        return Proof(request, senders=senders_of(request, index))
+    return Proof(request, credential.public_id, credential.verifier, senders_of(request, index))
+
+
+def senders_of(request: AccessRequest, index: SnapshotIndex) -> frozenset[str]:
+    """The addresses that a submission session may write as: the device's own, else the account's."""
+    if request.door is not DoorKind.SUBMISSION:
+        return frozenset()
+    identity = request.identity
+    device = index.device.get(identity.device)
+    if device is not None and device.senders:
+        return frozenset(device.senders)
+    account = index.account.get(identity.account) or index.account_by_address.get(identity.claimed)
+    return frozenset((account.address, *account.aliases) if account is not None else (identity.claimed,))
 
 
 def still_admitted(proof: Proof, index: SnapshotIndex, now: float) -> bool:
@@ -167,6 +180,8 @@ def still_admitted(proof: Proof, index: SnapshotIndex, now: float) -> bool:
     account = index.account.get(identity.account) if identity.account else None
     if account is not None and identity.claimed not in (account.address, *account.aliases):
         return False
+    if not proof.senders <= senders_of(proof.request, index):
+        return False  # an address was taken away; the relay knows only the old ones
     # An old snapshot admits nobody new; it does not throw out who is there.
     return decide(proof.request, index, now, max_age=math.inf).passes
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 import socket
 import ssl
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ from gambeson.wire.dialogue import ClientDialogue, Close, Command, Failed, Ready
 from gambeson.wire.limits import MAX_PENDING
 
 from .tls import fingerprint, peer_certificate
+
+
+_TOKEN_LIKE = re.compile(r"[A-Za-z0-9+/=_.-]{24,}")  # base64, base64url, a JSON Web Token
 
 
 class Unreachable(Exception):  # noqa: N818 - a state of the server, not of the code
@@ -185,7 +189,8 @@ class UpstreamSide(asyncio.Protocol):
 
     def _fail(self, refused: bool, text: str) -> None:
         if not self.outcome.done():
-            self.outcome.set_exception(SignInFailed(refused, text[:200]))
+            # Servers like to repeat the command that they did not understand, credential and all.
+            self.outcome.set_exception(SignInFailed(refused, _TOKEN_LIKE.sub("***", text)[:200]))
 
     def _run(self, commands: list[Command]) -> None:
         transport = self.transport

@@ -52,8 +52,8 @@ Sasl = Generator[bytes, bytes, bool]
 class Broken:
     """One listener. ``flaws`` are the rules of the findings, or words of :meth:`may` and the protocols below."""
 
-    def __init__(self, door: DoorKind, *flaws: str, implicit: bool = False) -> None:
-        self.door, self.flaws, self.implicit = door, set(flaws), implicit
+    def __init__(self, door: DoorKind, *flaws: str, implicit: bool = False, name: str = NAME) -> None:
+        self.door, self.flaws, self.implicit, self.name = door, set(flaws), implicit, name
         self.port = 0
         self._server: asyncio.Server | None = None
 
@@ -96,18 +96,18 @@ class Broken:
         flaws = self.flaws
         if not tls:
             if given == PASSWORD:
-                return "password-without-tls" in flaws and name == NAME
+                return "password-without-tls" in flaws and name == self.name
             return given == GOOD and "secret-without-tls" in flaws
         if "any-password" in flaws and device_secret.parse(given) is None:
             return True
-        if given == PASSWORD and name == NAME:
-            if authzid not in ("", NAME):
+        if given == PASSWORD and name == self.name:
+            if authzid not in ("", self.name):
                 return "acts-as-another" in flaws
             return "password" in flaws or f"password {mechanism}" in flaws
         if given == GOOD:
-            if authzid not in ("", NAME):
+            if authzid not in ("", self.name):
                 return "acts-as-another" in flaws
-            return name == NAME or "another-account" in flaws
+            return name == self.name or "another-account" in flaws
         if given in (IMAP_ONLY, SIEVE_ONLY):
             right = DoorKind.IMAP if given == IMAP_ONLY else DoorKind.SIEVE
             return self.door is right or "door-not-allowed" in flaws
@@ -132,7 +132,7 @@ class Broken:
     def _cram(self, tls: bool) -> Sasl:
         name, _, digest = (yield b"<1.2@broken>").decode().rpartition(" ")
         right = hmac.new(PASSWORD.encode(), b"<1.2@broken>", "md5").hexdigest()
-        return tls and name == NAME and digest == right
+        return tls and name == self.name and digest == right
 
     def _gullible(self, mechanism: str) -> Sasl:
         """Believes whatever it is told."""
@@ -185,7 +185,7 @@ class Broken:
                 case "APOP":
                     who, _, digest = rest.partition(" ")
                     right = md5(b"<1.2@broken>" + PASSWORD.encode()).hexdigest()
-                    good = "APOP" in self.flaws and who == NAME and digest == right
+                    good = "APOP" in self.flaws and who == self.name and digest == right
                 case "STAT":
                     good = "no-login" in self.flaws
                 case "AUTH":
@@ -211,7 +211,7 @@ class Broken:
                     signed_in = await self._exchange(wire, rest, b"334 %s\r\n")
                     await wire.say(b"235 in\r\n" if signed_in else b"535 no\r\n")
                 case "MAIL":
-                    own = f"<{NAME}>" in rest or "foreign-sender" in self.flaws
+                    own = f"<{self.name}>" in rest or "foreign-sender" in self.flaws
                     good = (signed_in and own) or "open-relay" in self.flaws
                     await wire.say(b"250 ok\r\n" if good else b"530 sign in\r\n")
                 case "RCPT":
@@ -220,8 +220,10 @@ class Broken:
                     await wire.say(b"354 go on\r\n")
                     text = b""
                     while not text.endswith(b"\r\n.\r\n"):
-                        text += await wire.line()
-                    own = f"From: <{NAME}>".encode() in text or "foreign-header" in self.flaws
+                        if not (line := await wire.line()):
+                            return
+                        text += line
+                    own = f"From: <{self.name}>".encode() in text or "foreign-header" in self.flaws
                     await wire.say(b"250 taken\r\n" if own else b"550 not yours\r\n")
                 case _:
                     await wire.say(b"502 what\r\n")

@@ -17,7 +17,7 @@ from gambeson.model.access import Rung
 
 from .connection import converse, loopback
 
-AT_ONCE = 16
+MIN_AT_ONCE, MAX_AT_ONCE = 8, 64  # a refusal takes a door most of a second
 
 
 class _Pace:
@@ -45,7 +45,7 @@ async def walk(
 ) -> Sequence[Record]:
     """Try everything. ``floor`` gives the rung that a place's door asks for, ``told`` is called with how many
     attempts are done, of how many."""
-    pace, many = _Pace(per_second), asyncio.Semaphore(AT_ONCE)
+    pace, many = _Pace(per_second), asyncio.Semaphore(int(min(MAX_AT_ONCE, max(MIN_AT_ONCE, per_second))))
     plans = [(place, attempts(place, canary, floor(place), nonce)) for place in places]
     total = sum(len(plan) for _, plan in plans)
     done: list[Record] = []

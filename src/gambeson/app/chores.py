@@ -1,0 +1,51 @@
+"""What the worker does beside publishing and taking in events: measuring the doors, telling people."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gambeson.guard.core.health import Running
+from gambeson.guard.core.notice import Notice, compose
+from gambeson.guard.edge.findings import Findings, Lag, damaged_files
+from gambeson.guard.edge.notice_delivery import NoticePlan, with_authorities
+from gambeson.guard.edge.notices import Notices
+from gambeson.process.worker import Worker
+from gambeson.store.control import Store
+
+from .worker_store import WorkerStore
+
+
+def prepare(parameters: Mapping[str, Any]) -> NoticePlan | None:
+    """While files can still be read: how notices go, and everything imported that composing one imports. Raises
+    OSError where the authorities' file can't be read."""
+    compose(
+        Notice("x", "d", "Übung", "ä@x.example", "a@x.example", False, "imap", "::1", "", 0.0), "", "x"
+    ).as_bytes()
+    if parameters["notices"] is None:
+        return None
+    return with_authorities(msgspec.convert(parameters["notices"], NoticePlan))
+
+
+def chores(
+    parameters: Mapping[str, Any], plan: NoticePlan | None, worker: Worker, store: WorkerStore, opened: Store
+) -> list[Awaitable[None]]:
+    """To be run beside the worker. Their store calls are on threads, so that none keeps a door waiting."""
+    spool, lag = Path(parameters["data"]) / "spool", Lag()
+
+    def running() -> Running:
+        health = worker.health()
+        return Running(
+            ages=worker.snapshot_ages(),
+            behind=lag.behind(health.number, health.followers, time.monotonic()),
+            problem=health.problem,
+            damaged=damaged_files(spool),
+            rejected=worker.rejected,
+        )
+
+    findings = Findings(opened, running, lambda: store.newest, warn_age=float(parameters["warn_age"]))
+    return [findings.run(), *([Notices(opened, plan).run()] if plan is not None else [])]

@@ -1,4 +1,4 @@
-"""What is measured, each before the same Dovecot: our doors, nginx's mail proxy with a service behind it, Dovecot's proxy.
+"""What is measured, each before the same Dovecot: our doors, nginx's mail proxy with a service, Dovecot's proxy.
 
 All have the same certificate (ECDSA P-256), TLS 1.3 without tickets, ask for a client certificate without demanding
 one, check a device secret per login, and sign in upstream by a master user. One worker process each.
@@ -18,13 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from peers.dovecot import Dovecot
-from peers.dovecot import program as dovecot_program
-from peers.gambeson import SOURCE, Gambeson
-
 from gambeson.app.enrolment import Wish, with_secret
 from gambeson.app.installation import opened
 from gambeson.settings import load
+from peers.dovecot import Dovecot
+from peers.dovecot import program as dovecot_program
+from peers.gambeson import SOURCE, Gambeson
 
 from .meter import family
 
@@ -120,7 +119,7 @@ class Stage:
         names = [f"user{n}@{DOMAIN}" for n in range(self.accounts)]
         self.backend = self._stack.enter_context(
             Dovecot(
-                users={n: "account-password" for n in [*names, f"many@{DOMAIN}"]},
+                users=dict.fromkeys([*names, f"many@{DOMAIN}"], "account-password"),
                 masters=dict([MASTER]),
                 plaintext=True,
                 extra=MANY,
@@ -208,7 +207,9 @@ sign_in = "as-is"
 trusts_us = true
 """
         gambeson = self._stack.enter_context(Gambeson(self.folder / "data", config=config))
-        gambeson.run("org", "add", "Bench", "--domain", DOMAIN, "--enrolment-url", "https://enrol.bench.example")
+        gambeson.run(
+            "org", "add", "Bench", "--domain", DOMAIN, "--enrolment-url", "https://enrol.bench.example"
+        )
         return gambeson
 
     def _enrol(self, names: list[str]) -> list[tuple[str, str]]:
@@ -231,12 +232,23 @@ trusts_us = true
         )  # fmt: skip
         return secrets
 
-    def _ours(self, name: str, accounts: list[tuple[str, str]]) -> Contestant:
+    def fresh(self, contestant: Contestant) -> None:
+        """Start ours anew, so that nothing of an earlier measurement is in its memory."""
+        if "doors" in contestant.parts:
+            self.gambeson.stop()
+            self.gambeson.start()
+            for each in self.contestants:
+                if "doors" in each.parts:
+                    each.parts = self._our_parts()
+
+    def _our_parts(self) -> dict[str, int]:
         children = self.gambeson.children()
         assert self.gambeson.process is not None
         parts = {role: children[role] for role in ("doors", "keeper", "worker")}
-        parts["only supervisor"] = self.gambeson.process.pid
-        return Contestant(name, self.gambeson.port("imaps"), accounts, parts, ("doors",))
+        return {**parts, "only supervisor": self.gambeson.process.pid}
+
+    def _ours(self, name: str, accounts: list[tuple[str, str]]) -> Contestant:
+        return Contestant(name, self.gambeson.port("imaps"), accounts, self._our_parts(), ("doors",))
 
     # -- the others
 

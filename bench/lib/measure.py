@@ -137,6 +137,8 @@ def idle(stage: Stage, sessions: int) -> list[Row]:
     """KiB a session: what the processes have more with the sessions than before."""
     rows = []
     for contestant in [c for c in stage.contestants if c.proxy]:
+        stage.fresh(contestant)
+        client(job(stage, contestant, "logins", count=20, first=0, at_once=4))
         pids = [pid for part in contestant.memory for pid in contestant.pids(part)]
         before = pss(pids)
         held = Held(job(stage, contestant, "hold", count=sessions))
@@ -153,8 +155,11 @@ def idle(stage: Stage, sessions: int) -> list[Row]:
 
 
 def revocation(stage: Stage, sessions: int) -> Row:
-    """Seconds from ``device revoke`` to the last of the device's sessions seeing its end. The device has a client
-    certificate and the account's password goes on as it is, because the keeper would not sign one account in so often."""
+    """Seconds from ``device revoke`` to the last of the device's sessions seeing its end.
+
+    The device has a client certificate and the account's password goes on as it is, because the keeper would not
+    sign one account in so often.
+    """
     ours = next(c for c in stage.contestants if c.name == "Gambeson")
     account = [(f"many@{DOMAIN}", "account-password")]
     pem = stage.device["certificate"]["files"]["pem"]

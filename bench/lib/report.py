@@ -28,12 +28,17 @@ class Report:
         if not good:
             self.missed.append(what)
         sign = ">=" if at_least else "<="
-        self._goals.append(f"| {what} | {sign} {limit:g}{unit} | {value:.3g}{unit} | {'yes' if good else 'no'} |")
+        self._goals.append(
+            f"| {what} | {sign} {limit:g}{unit} | {value:.3g}{unit} | {'yes' if good else 'no'} |"
+        )
 
     def logins(self, rows: list[Row]) -> None:
         """CPU and rate per login."""
         nginx = next(r for r in rows if r.name == NGINX)
-        lines = ["| | logins/s | p50 ms | p99 ms | CPU ms/login | to nginx | of which |", "|---|---|---|---|---|---|---|"]
+        lines = [
+            "| | logins/s | p50 ms | p99 ms | CPU ms/login | to nginx | of which |",
+            "|---|---|---|---|---|---|---|",
+        ]
         for row in rows:
             parts = ", ".join(f"{name} {value:.2f}" for name, value in row.parts().items())
             ratio = f"{row['cpu'] / nginx['cpu']:.2f}" if row["cpu"] else ""
@@ -41,8 +46,16 @@ class Report:
             lines.append(
                 f"| {row.name} | {row['rate']:.0f} | {row['p50']:.0f} | {row['p99']:.0f} | {own} | {ratio} | {parts} |"
             )
-        self._sections.append("## Logins: TLS 1.3, a new connection each, 16 at a time\n\n" + "\n".join(lines))
+        self._sections.append(
+            "## Logins: TLS 1.3, a new connection each, 16 at a time\n\n" + "\n".join(lines)
+        )
         ours = next(r for r in rows if r.name == OURS)
+        parts = ours.parts()
+        serving = parts.get("doors", 0.0) + parts.get("keeper", 0.0)
+        self._sections.append(
+            f"Doors and keeper alone, without the worker that takes the events into the database: "
+            f"{serving:.2f} ms, {serving / nginx['cpu']:.2f} of nginx with its service."
+        )
         self._goal("CPU per login, to nginx with its auth service", ours["cpu"] / nginx["cpu"], 1.3, "x")
 
     def fetch(self, rows: list[Row]) -> None:
@@ -98,7 +111,11 @@ class Report:
 
 def _machine() -> str:
     model = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
         platform.machine(),
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

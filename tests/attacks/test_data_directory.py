@@ -6,12 +6,14 @@ The exploits really ran: links planted where the next start makes, opens or give
 from __future__ import annotations
 
 import os
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
 from gambeson.app import setup
 from gambeson.app.place import Place
+from gambeson.cli.common import CommandError, config
 from gambeson.process.run_directory import RunDirectory, RunError
 from gambeson.process.supervisor import Plan, Supervisor
 
@@ -107,3 +109,13 @@ def test_a_folder_full_of_other_things_is_not_closed(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     setup.prepare_data(Place(tmp_path), "")
     assert tmp_path.stat().st_mode & 0o077 == 0o055
+
+
+def test_root_takes_no_settings_from_somebody_else(place: Place) -> None:
+    """The worker owns the folder, so it could put a settings file there for the next start."""
+    (place.data / "gambeson.toml").write_text("")
+    args = Namespace(config=None, data=str(place.data))
+    assert config(args)
+    os.chown(place.data / "gambeson.toml", int(WORKER), -1)
+    with pytest.raises(CommandError, match="not root's own"):
+        config(args)

@@ -62,7 +62,9 @@ def test_refusals_of_a_closed_throttle_are_no_guesses(store: Store) -> None:
     """Else one address could keep the account's throttle closed to everybody unknown, by knocking on: what was meant
     to take a hundred guesses a day from many places took one connection every quarter of an hour."""
     worker = WorkerStore(store, ())
-    event = Event("doors/1/1", NOW, "door.login.refused", data={"claimed": "a@b.example", "reason": "rung-too-low"})
+    event = Event(
+        "doors/1/1", NOW, "door.login.refused", data={"claimed": "a@b.example", "reason": "rung-too-low"}
+    )
     closed = replace(event, id="doors/1/2", data={"claimed": "a@b.example", "reason": "throttled"})
     worker.ingest([event, closed], Cursor("s", 9))
     assert store.events.failures(NOW) == [("a@b.example", 1)]
@@ -72,7 +74,9 @@ def test_made_up_names_do_not_swell_the_snapshot(store: Store, monkeypatch: pyte
     """A snapshot over its limit is refused by every door: revocations would not arrive any more."""
     monkeypatch.setattr(store_events, "MAX_SUBJECTS", 3)
     batch = [Event(f"e{n}", NOW, "door.login.refused") for n in range(20)]
-    guesses = [Failure(e.id, "", f"made-up-{n}@b.example" if n < 15 else "acc-1", NOW) for n, e in enumerate(batch)]
+    guesses = [
+        Failure(e.id, "", f"made-up-{n}@b.example" if n < 15 else "acc-1", NOW) for n, e in enumerate(batch)
+    ]
     store.events.append(batch, failures=guesses)
     counted = store.events.failures(NOW)
     assert len(counted) == 3
@@ -92,7 +96,12 @@ def test_many_long_recipients_do_not_hide_who_sent(store: Store) -> None:
     recipients = tuple(f"{n:064d}@{'x' * 60}.{'y' * 60}.{'z' * 60}.example" for n in range(1000))
     kept = _first(recipients)
     assert 20 < len(kept) < 100
-    data: dict[str, object] = {"sender": "a@b.example", "recipients": kept, "recipient_count": 1000, "reply": "x" * 300}
+    data: dict[str, object] = {
+        "sender": "a@b.example",
+        "recipients": kept,
+        "recipient_count": 1000,
+        "reply": "x" * 300,
+    }
     store.events.append([Event("e", NOW, "door.message.sent", data=data)])
     with store.event_database.read("*") as conn:
         assert "a@b.example" in conn.exec_driver_sql("SELECT data FROM events").scalar_one()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from process import process_world as sample
 
 from gambeson.model.asset import Account
 from gambeson.model.organisation import Organisation
 from gambeson.model.server import MailServer, SignIn
 from gambeson.process import messages as m
 from gambeson.process.keeper_core import KeeperCore
+from process import process_world as sample
 
 NOW = sample.NOW
 TWO = (Organisation("o1", "sample", ("sample.example",)), Organisation("o2", "other", ("other.example",)))
@@ -49,9 +49,17 @@ def ask(made: KeeperCore, now: float = NOW) -> m.Message:
 @pytest.mark.parametrize("way", [SignIn.TOKEN, SignIn.MASTER])
 @pytest.mark.parametrize(
     "login",
-    ["carol@other.example", "C@Other.Example", " carol@other.example. ", "anybody@other.example", "carol@@other.example"],
+    [
+        "carol@other.example",
+        "C@Other.Example",
+        " carol@other.example. ",
+        "anybody@other.example",
+        "carol@@other.example",
+    ],
 )
-def test_a_login_on_a_shared_server_is_no_way_into_another_organisation(keys: object, login: str, way: SignIn) -> None:
+def test_a_login_on_a_shared_server_is_no_way_into_another_organisation(
+    keys: object, login: str, way: SignIn
+) -> None:
     answer = ask(core(keys, login, way=way))
     assert answer == m.Refused(reason="login-of-another-organisation")
 

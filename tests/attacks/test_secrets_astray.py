@@ -56,7 +56,9 @@ def test_nor_to_a_directory_nor_as_it_is(password: str) -> None:
 
 
 @given(st.integers(0, 46), st.sampled_from("0aoil-Z 5"), st.binary(min_size=23, max_size=23))
-def test_one_wrong_character_anywhere_behind_the_prefix_is_seen(place: int, typed: str, entropy: bytes) -> None:
+def test_one_wrong_character_anywhere_behind_the_prefix_is_seen(
+    place: int, typed: str, entropy: bytes
+) -> None:
     text = device_secret.make(entropy).text
     at = 4 + place % (len(text) - 4)
     assert device_secret.resembles(text[:at] + typed + text[at + 1 :]) or sum(c.isdigit() for c in text) < 6
@@ -64,7 +66,12 @@ def test_one_wrong_character_anywhere_behind_the_prefix_is_seen(place: int, type
 
 @pytest.mark.parametrize(
     "password",
-    ["", "gambeson", "gambling is a fun thing to do with 3 friends", "correct horse battery staple 1234567890"],
+    [
+        "",
+        "gambeson",
+        "gambling is a fun thing to do with 3 friends",
+        "correct horse battery staple 1234567890",
+    ],
 )
 def test_peoples_passwords_are_no_secrets(password: str) -> None:
     assert not device_secret.resembles(password)

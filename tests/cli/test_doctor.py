@@ -139,8 +139,12 @@ def test_stopped_it_says_so_and_looks_at_what_it_can(tmp_path: Path) -> None:
     code, lines = look(gambeson)
     assert code == 1
     assert states(lines, "processes") == {"failed"}
-    for name in ("keeper", "store", "audit log"):
+    for name in ("keeper", "store"):
         assert states(lines, name) == {"ok"}
+    assert states(lines, "audit log") <= {
+        "ok",
+        "warning",
+    }  # stopped so soon, the last entries may not be signed
     assert "snapshot" not in lines
 
 

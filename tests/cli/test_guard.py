@@ -33,8 +33,10 @@ def guard(gambeson: Gambeson, *words: str, code: int = 0) -> dict:
     out, err = StringIO(), StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         done = cli.main(["guard", *words, "--json", "--data", str(gambeson.data)])
-    assert done == code, err.getvalue() or out.getvalue()[-3000:]
-    return json.loads(out.getvalue())
+    assert out.getvalue(), err.getvalue()
+    found = json.loads(out.getvalue())
+    assert done == code, found.get("untried", found)
+    return found
 
 
 def test_explain_says_what_would_happen_and_why(running: Gambeson) -> None:

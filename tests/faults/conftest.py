@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from faults.upstream import Upstream
 from peers.gambeson import Gambeson
 
 
@@ -22,6 +23,31 @@ def folder() -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def configured(settings: str) -> Iterator[Gambeson]:
+    """With a settings file, one account (anna@example.org) and an IMAP server that lets in whoever the keeper vouches
+    for. As root the processes become users that every Debian has."""
+    server = Upstream("imap")
+    config = f"""{settings}
+[users]
+doors = "daemon"
+keeper = "games"
+worker = "news"
+console = "nobody"
+[[server]]
+name = "mail"
+imap = "imap+plain://127.0.0.1:{server.port}"
+submission = "smtp+plain://127.0.0.1:{server.port}"
+pop3 = "pop3+plain://127.0.0.1:{server.port}"
+sieve = "sieve+plain://127.0.0.1:{server.port}"
+"""
+    with folder() as path, Gambeson(path / "data", config=config) as g:
+        g.run("org", "add", "Example", "--domain", "example.org")
+        g.run("account", "add", "anna@example.org")
+        yield g
+    server.close()
 
 
 @pytest.fixture(scope="module")

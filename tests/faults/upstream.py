@@ -69,7 +69,7 @@ class Upstream:
 
     def _serve(self, sock: socket.socket, mode: str) -> None:
         try:
-            sock.settimeout(60)
+            sock.settimeout(600)
             self._talk(sock, mode)
         except (OSError, ValueError):
             pass

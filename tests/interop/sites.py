@@ -133,21 +133,22 @@ def open_folder(prefix: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def debian(folder: Path, users: dict[str, str], **dovecot_options: str) -> Iterator[Debian]:
+def debian(folder: Path, users: dict[str, str], domains: str = "example.org") -> Iterator[Debian]:
     """Dovecot and Postfix with everything on: tokens, a master user, SASL for Postfix, Unix sockets."""
     pki = Pki(folder / "pki")
     auth = free_port()
-    extra = f"auth_failure_delay = 0\nservice auth {{\n inet_listener sasl {{\n  address = 127.0.0.1\n  port = {auth}\n }}\n}}\n"
+    extra = f"auth_failure_delay = 0\nauth_username_chars =\nservice auth {{\n inet_listener sasl {{\n  address = 127.0.0.1\n  port = {auth}\n }}\n}}\n"
     for service, name in (("imap", "imap"), ("pop3", "pop3"), ("managesieve", "sieve")):
         extra += f"service {service}-login {{\n unix_listener {folder}/{name} {{\n  mode = 0666\n }}\n}}\n"
     peer = Dovecot(
         users=users, masters=dict([MASTER]), token_key="put there later", token_kid="default",
-        plaintext=True, extra=extra + dovecot_options.pop("extra", ""), **dovecot_options,
+        plaintext=True, extra=extra,
     )  # fmt: skip
     with peer:
         peer.ports["auth"] = auth
         certificate = pki.issue("postfix.example.org", "localhost", "127.0.0.1")
-        postfix = Postfix(folder / "postfix", certificate, auth, peer.ports["lmtp"], "smtpd_discard_ehlo_keywords =\n")
+        extra = f"virtual_mailbox_domains = {domains}\n"
+        postfix = Postfix(folder / "postfix", certificate, auth, peer.ports["lmtp"], extra)
         try:
             ca = folder / "both-ca.pem"
             ca.write_text(peer.ca.read_text() + pki.ca.read_text())

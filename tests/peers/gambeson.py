@@ -57,6 +57,7 @@ class Gambeson:
         self.process: subprocess.Popen[bytes] | None = None
         self.log = data.parent / f"{data.name}.log"
         self.first_port = 0
+        self.prefix: tuple[str, ...] = ()  # a program that starts it, such as setpriv
 
     def __enter__(self) -> Gambeson:
         return self.start()
@@ -69,7 +70,7 @@ class Gambeson:
     def start(self) -> Gambeson:
         """Start and wait until everything answers. Raises RuntimeError with the log."""
         self.first_port = self.first_port or free_ports()
-        command = [sys.executable, "-m", "gambeson", "up", "--data", str(self.data)]
+        command = [*self.prefix, sys.executable, "-m", "gambeson", "up", "--data", str(self.data)]
         command += ["--ports-from", str(self.first_port), *self.args]
         if self.config:
             command += ["--config", str(self.config)]

@@ -300,6 +300,39 @@ class TestLines:
         assert "g.toml line 1: doors.processes" in refused(text)
 
 
+class TestNotices:
+    def test_off_by_default_and_one_way_on(self) -> None:
+        assert Config().notices.endpoint is None
+        notices = read(
+            '[notices]\nlmtp = "lmtp+unix:/run/lmtp"\n'
+            'admins = ["IT@Example.org", "it@example.org"]\nfrom = "it@example.org"\n'
+        ).notices
+        assert notices.endpoint is not None
+        assert (notices.endpoint.unix, notices.from_, notices.admins) == (
+            "/run/lmtp",
+            "it@example.org",
+            ("it@example.org",),
+        )
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ('smtp = "smtp+plain://192.0.2.1:25"', "without TLS"),
+            ('smtp = "smtp://h:25"\nlmtp = "lmtp://h:24"', "remove one"),
+            ('lmtp = "lmtps://h:24"', "must be"),
+            ('smtp = "mail.example.org"', "must be"),
+            ('admins = ["nobody"]', "mail address"),
+            ('from = "a@b.example\\r\\nBcc: x@y.example"', "mail address"),
+            ("from = 3", "mail address"),
+        ],
+    )
+    def test_refused(self, text: str, words: str) -> None:
+        assert words in refused(f"[notices]\n{text}\n")
+
+    def test_they_never_lead_to_our_own_door(self) -> None:
+        assert "our own door" in refused('[notices]\nsmtp = "smtp+plain://127.0.0.1:587"\n')
+
+
 class TestDocuments:
     def test_are_current(self) -> None:
         assert (ROOT / "docs/reference/settings.md").read_text() == reference(), "run ./dev docs"

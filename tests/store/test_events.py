@@ -111,3 +111,20 @@ def test_data_that_is_too_large_is_dropped_with_a_note(store: Store, sample: Any
     org = sample(store, "a").org
     store.events.append([Event("big", NOW, "x", org.id, data={"x": "y" * 20_000})])
     assert list(org.events.query(kind="x")[0].data) == ["_dropped"]
+
+
+def test_what_belongs_to_no_organisation_is_found_by_its_kind(store: Store, sample: Any) -> None:
+    def event(number: int, kind: str, organisation: str = "") -> Event:
+        return Event(f"d/{number}", 1000.0 + number, kind, organisation)
+
+    store.events.append(
+        [
+            event(1, "door.server.unreachable"),
+            event(2, "door.server.reachable"),
+            event(3, "door.serverless"),
+            event(4, "door.server.unreachable", "o1"),
+        ]
+    )
+    assert [e.id for e in store.events.recent("door.server", 1000.0)] == ["d/2", "d/1"]
+    assert [e.id for e in store.events.recent("door.server", 1002.0)] == ["d/2"]
+    assert [e.id for e in store.events.recent("door.server.unreachable", 0.0)] == ["d/1"]

@@ -82,3 +82,15 @@ def test_many_workers_share_the_jobs(place: Any, store: Store, org: Any) -> None
     for thread in threads:
         thread.join(60)
     assert sorted(done) == list(range(40))
+
+
+def test_a_job_with_a_name_of_its_own_is_queued_once_for_ever(store: Store, org: Any) -> None:
+    first = org.jobs.add("scan", {"n": 1}, id="notice-1", by="root", at=NOW)
+    with pytest.raises(Conflict):
+        org.jobs.add("scan", {"n": 2}, id="notice-1", by="root", at=NOW)
+    job = _claim(store, NOW)
+    assert job is not None
+    assert (job.id, job.payload) == (first.id, {"n": 1})
+    store.jobs.done(job, None, at=NOW)
+    with pytest.raises(Conflict):
+        org.jobs.add("scan", {"n": 3}, id="notice-1", by="root", at=NOW + 100)

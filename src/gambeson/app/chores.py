@@ -40,6 +40,7 @@ def chores(
     def running() -> Running:
         health = worker.health()
         return Running(
+            followers=tuple(health.followers),
             ages=worker.snapshot_ages(),
             behind=lag.behind(health.number, health.followers, time.monotonic()),
             problem=health.problem,

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+
 from gambeson.model import device_secret
 from gambeson.model.access import MAIL_DOORS, DoorKind
 from gambeson.model.asset import Account, CredentialKind, Device, DeviceKind
@@ -79,6 +82,18 @@ def with_secret(place: Installation, organisation: OrganisationStore, wish: Wish
     return Given(document, lines)
 
 
+def _request(path: Path) -> bytes:
+    """A certificate signing request, looked at before anything is made for it. Raises EnrolmentError."""
+    request = _read(path)
+    try:
+        good = x509.load_pem_x509_csr(request).is_signature_valid
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        good = False
+    if not good:
+        raise EnrolmentError(f"{path} is no signing request in PEM, or its signature does not fit; make it anew.")
+    return request
+
+
 def with_certificate(
     place: Installation,
     organisation: OrganisationStore,
@@ -91,7 +106,7 @@ def with_certificate(
 ) -> Given:
     """Register a device with a certificate of the device authority; its files go to ``out``. Raises EnrolmentError."""
     account, doors = _checked(organisation, wish, now)
-    request = _read(Path(csr)) if csr else b""
+    request = _request(Path(csr)) if csr else b""
     folder = Path(out)
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{account.address}-{wish.name}").strip("-.")[:80]
     targets = [folder / f"{stem}{suffix}" for suffix in (".pem", ".p12", "-ca.pem")]

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from gambeson.model.address import canonical_domain
 from gambeson.model.server import MailServer
 from gambeson.model.snapshot import SnapshotIndex
 from gambeson.process.call import NobodyThere
@@ -77,9 +78,13 @@ class Installation:
 
     def organisation_of(self, address: str, name: str | None) -> OrganisationStore:
         """The organisation that answers for an address's domain, or the one named. Raises InstallationError."""
-        domain = address.rpartition("@")[2].lower()
+        domain = address.rpartition("@")[2]
         if name or not domain:
             return self.organisation(name)
+        try:
+            domain = canonical_domain(domain)
+        except ValueError as error:
+            raise InstallationError(str(error)) from None
         for organisation in self.store.organisations():
             if domain in organisation.domains:
                 return self.store.organisation(organisation.id)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import ssl
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,11 +20,12 @@ from gambeson.playground import sample
 from gambeson.process.privileges import user_ids
 from gambeson.process.run_directory import RunError, give_file, own_folder
 from gambeson.process.sealing import SealingError
-from gambeson.settings import SettingsError
+from gambeson.settings import Config, SettingsError
 from gambeson.store.backup import backup
 from gambeson.store.control import Store
-from gambeson.store.engine import open_databases
+from gambeson.store.engine import EVERYWHERE, open_databases
 from gambeson.store.errors import SchemaOlder, StoreError
+from gambeson.store.migrate import version
 from gambeson.store.urls import locate
 
 from .keeper_child import open_keeper_keys
@@ -65,6 +67,30 @@ def closed_to(data: Path, user: str) -> Path | None:
         if not mode & bit:
             return folder
     return None
+
+
+def check_certificates(config: Config) -> None:
+    """Certificate and key of each name, before anything starts. Raises RunError."""
+    tls = config.tls
+    pairs = [(tls.certificate, tls.key)] if tls.certificate else []
+    for certificate, key in (*pairs, *((each.certificate, each.key) for each in tls.name)):
+        for path in (certificate, key):
+            try:
+                with open(path, "rb"):
+                    pass
+            except OSError as error:
+                raise RunError(f"{path} cannot be read ({error.strerror}); correct the path in [tls]") from None
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, _no_passphrase)
+        except (ssl.SSLError, ValueError):
+            raise RunError(
+                f"the certificate {certificate} and the key {key} cannot be used together; both must be PEM, the key "
+                "the certificate's own and without a passphrase"
+            ) from None
+
+
+def _no_passphrase() -> str:
+    raise ValueError("the key has a passphrase")
 
 
 def hand_over(place: Place, users: Mapping[str, str]) -> None:
@@ -125,8 +151,11 @@ def open_store(place: Place, url: str) -> tuple[Store, Path | None]:
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
             target = place.backups / f"before-upgrade-{stamp}.zip"
             with Store(*open_databases(locate(url), create=False, timeout=5.0)) as old:
-                backup(old, target, at=time.time())
-            return Store.open(url), target
+                with old.control.read(EVERYWHERE) as conn:
+                    empty = not version(conn, "control")  # a new PostgreSQL database: nothing to lose
+                if not empty:
+                    backup(old, target, at=time.time())
+            return Store.open(url), None if empty else target
     except StoreError as error:
         raise RunError(f"the store cannot be opened: {error}", 3) from None
 

@@ -62,6 +62,7 @@ def run(wish: Wish, told: Callable[[str], None]) -> int:
     os.umask(0o077)  # whatever we were started with: no file of ours is born readable by others
     place = Place(wish.data.absolute())
     planner = _planner(place, wish)
+    setup.check_certificates(planner.config)
     setup.prepare_data(place, planner.users.get(WORKER, ""))
     setup.public_keys(place, planner.keeper_parameters())
     url = with_password(url_of(place, planner.config), planner.store_password())
@@ -117,12 +118,17 @@ def _playground_users(place: Place) -> dict[str, str]:
 
 
 def _instance(place: Place) -> str:
-    """A name for the playground's sockets that is this data directory's own, and no other's."""
+    """A name for the playground's sockets that is this data directory's own, and no other's. Raises RunError."""
     path = place.data / "instance"
-    if not path.is_file():
-        place.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.write_text(secrets.token_hex(8))
-    return path.read_text()
+    try:
+        if not path.is_file():
+            place.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.write_text(secrets.token_hex(8))
+        return path.read_text()
+    except OSError as error:
+        raise RunError(
+            f"the data directory {place.data} cannot be used: {error.strerror}; name another with --data"
+        ) from None
 
 
 def _free_ports() -> int:

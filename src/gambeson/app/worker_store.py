@@ -14,8 +14,8 @@ from gambeson.store.events import Failure
 
 from .publishing import build_snapshot
 
-# What counts towards the 100 guesses a day: attempts that proved nothing and were not let in. One that a closed throttle
-# refused was no guess; were it counted, knocking on would keep the throttle closed for ever.
+# What counts towards the 100 guesses a day: attempts that proved nothing and were not let in. One that a closed
+# throttle refused was no guess; were it counted, knocking on would keep the throttle closed for ever.
 _GUESSES = ("door.login.refused",)
 
 

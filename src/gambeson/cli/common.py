@@ -70,6 +70,9 @@ def config(args: Namespace) -> Config:
     from gambeson.settings import SettingsError, load
 
     path = config_path(args)
+    if not args.config and os.geteuid() == 0 and path.is_file() and path.lstat().st_uid != 0:
+        # The data directory may be the worker's: whoever took that over must not tell root what to run.
+        raise CommandError(f"{path} is not root's own; look it over, then run: chown root {path}")
     try:
         return load(path if args.config or path.is_file() else None)
     except SettingsError as error:

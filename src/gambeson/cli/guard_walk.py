@@ -112,7 +112,10 @@ def _walk(args: Namespace, place: Installation) -> tuple[Sequence[Record], list[
     address, password = _canary(args, place)
     organisation = place.organisation_of(address, args.org)
     devices = CanaryDevices(
-        organisation, organisation.accounts.find(address), place.keeper.secret_verifier, "gambeson guard walk"
+        organisation,
+        organisation.accounts.find(address),
+        place.keeper.secret_verifier,
+        f"{place.who} (guard walk)",
     )
     index = place.snapshot()
 
@@ -209,6 +212,10 @@ def _canary(args: Namespace, place: Installation) -> tuple[str, str]:
             password = Path(args.password_file).read_text("utf-8").rstrip("\r\n")
         except (OSError, ValueError):
             raise CommandError(f"{args.password_file} cannot be read.", Exit.UNREACHABLE) from None
+    if len(password) > 1000 or not password.isprintable():
+        raise CommandError(
+            f"{args.password_file} must hold one line, the password, of at most 1000 characters."
+        )
     if args.canary:
         return args.canary, password
     try:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gambeson.app.installation import Installation, Told
 
 _DURATION = re.compile(r"(\d{1,6})([smhdw])\Z")
+_LAST = datetime(9998, 12, 31, tzinfo=UTC).timestamp()  # what can still be shown as a date
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -76,7 +77,10 @@ def duration(text: str) -> float:
 def moment(text: str) -> float:
     """A date (``2027-01-31``), a time (RFC 3339) or a duration from now, as seconds since 1970. Raises CommandError."""
     if _DURATION.match(text.strip().lower()):
-        return now() + duration(text)
+        at = now() + duration(text)
+        if at > _LAST:
+            raise CommandError(f"{text!r} is beyond the year 9998; give an earlier end, such as 90d.")
+        return at
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

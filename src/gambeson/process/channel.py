@@ -17,6 +17,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -55,10 +56,15 @@ class ChannelRefused(PermissionError):  # noqa: N818 - an answer
         self.sentence = sentence
 
 
+@lru_cache(64)  # one for each type of answer; making it costs more than using it
+def _decoder(answers: type[Message]) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(answers | Refused)
+
+
 def open_answer(raw: msgspec.Raw, answers: type[T], name: str) -> T:
     """The answer in ``raw``. Raises ChannelRefused, or ChannelGone where it is something else."""
     try:
-        answer: T | Refused = msgspec.msgpack.decode(raw, type=answers | Refused)
+        answer: T | Refused = _decoder(answers).decode(raw)
     except msgspec.MsgspecError:
         raise ChannelGone(f"{name} answered nonsense") from None
     if isinstance(answer, Refused):
@@ -110,13 +116,12 @@ class Channel:
         number = self._next
         future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
         self._waiting[number] = future
+        late = self._loop.call_later(timeout, self._late, future, timeout)
         try:
             self._send(seal_packet(REQUEST, self._sender, number, deadline, message), deadline)
-            async with asyncio.timeout(timeout):
-                raw = await future
-        except TimeoutError:
-            raise ChannelGone(f"{self.name or 'the peer'} did not answer within {timeout:g} s") from None
+            raw = await future
         finally:
+            late.cancel()
             self._waiting.pop(number, None)
         return open_answer(raw, answers, self.name or "the peer")
 
@@ -141,6 +146,11 @@ class Channel:
         for task in self._tasks:
             task.cancel()
         self._sock.close()
+
+    def _late(self, future: asyncio.Future[msgspec.Raw], timeout: float) -> None:
+        if not future.done():
+            gone = ChannelGone(f"{self.name or 'the peer'} did not answer within {timeout:g} s")
+            future.set_exception(gone)
 
     def _send(self, data: bytes, keep_until: float, fds: Sequence[int] = ()) -> None:
         if self._closed:

@@ -55,12 +55,21 @@ from .throttle_shelf import ThrottleShelf, elder
 
 REFRESH_SECONDS = 10.0
 INGEST_SECONDS = 0.1
-INGEST_BACKLOG = 1000  # events in one look: there are probably more, so look again at once
+# Many events in one look: let more gather, since a transaction costs more than the events in it. Very many: a
+# segment is read in parts, and the next is there already.
+INGEST_BUSY, INGEST_BUSY_SECONDS, INGEST_BACKLOG = 50, 0.5, 2000
 SHELVE_SECONDS = 5.0
 FOLLOWERS = ("doors", "keeper")
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Message)
+
+
+def _pause(count: int) -> float:
+    """Seconds to the next look at the spool, after one that found so many events."""
+    if count >= INGEST_BACKLOG:
+        return 0.0
+    return INGEST_BUSY_SECONDS if count >= INGEST_BUSY else INGEST_SECONDS
 
 
 class WorkerStore(Protocol):
@@ -195,8 +204,7 @@ class Worker:
                 self.problem = f"events cannot be stored: {error}"
                 await asyncio.sleep(1.0)
                 continue
-            # A transaction for every handful of events would cost more than the events.
-            await asyncio.sleep(0 if count >= INGEST_BACKLOG else INGEST_SECONDS)
+            await asyncio.sleep(_pause(count))
 
     async def _shelving(self) -> None:
         while True:

@@ -84,8 +84,13 @@ class EventLog:
         with self._database.write(EVERYWHERE) as conn:
             if cursor is not None and not _advance(conn, cursor):
                 return 0
-            new = _insert(conn, [_row(event) for event in batch])
-            _count(conn, [f for f in failures if _clean(f.event, _LIMITS["id"]) in new])
+            rows, guesses = [_row(event) for event in batch], list(failures)
+            if not guesses and conn.dialect.name == "sqlite":
+                # Nobody asks which were new: one call for all rows, at half the cost. (PostgreSQL's driver does
+                # not count them then.)
+                return max(0, conn.execute(_statement(conn), rows).rowcount) if rows else 0
+            new = _insert(conn, rows)
+            _count(conn, [f for f in guesses if _clean(f.event, _LIMITS["id"]) in new])
         return len(new)
 
     def cursor(self, spool: str) -> int:
@@ -222,9 +227,12 @@ def _position(conn: Connection, spool: str, *, lock: bool = False) -> int | None
 def _insert(conn: Connection, rows: list[dict[str, object]]) -> set[str]:
     if not rows:
         return set()
+    return {row.id for row in conn.execute(_statement(conn).returning(events.c.id), rows)}
+
+
+def _statement(conn: Connection) -> Any:
     make = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    statement = make(events).on_conflict_do_nothing(index_elements=["id"]).returning(events.c.id)
-    return {row.id for row in conn.execute(statement, rows)}
+    return make(events).on_conflict_do_nothing(index_elements=["id"])
 
 
 def _count(conn: Connection, found: list[Failure]) -> None:

@@ -127,7 +127,8 @@ def _unpack(archive: Archive, work: Path) -> None:
 
 
 def _take_over(old: Path, work: Path, keep: Sequence[str]) -> None:
-    """Copies what shall be kept, and gives everything the owner of the old data directory."""
+    """Copies what shall be kept, and gives each entry the owner that it has in the old data directory. Where the
+    databases belong to the worker and the keys to root, they must not all become the worker's."""
     for name in keep:
         entry, new = old / name, work / name
         if not entry.exists() or new.exists():
@@ -136,10 +137,20 @@ def _take_over(old: Path, work: Path, keep: Sequence[str]) -> None:
             shutil.copytree(entry, new, symlinks=True)
         else:
             shutil.copy2(entry, new)
-    if os.geteuid() == 0:
-        owner = old.stat()
-        for path in (work, *work.rglob("*")):
-            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    if os.geteuid() != 0:
+        return
+    house = old / "run" if (old / "run").exists() else old  # whoever starts it made that folder
+    for entry in work.iterdir():
+        before = old / entry.name
+        database = entry.name in (CONTROL_FILE, EVENTS_FILE)
+        _give(entry, before if before.exists() else old if database else house)
+    _give(work, old, deep=False)
+
+
+def _give(path: Path, like: Path, deep: bool = True) -> None:
+    owner = like.lstat()
+    for each in (path, *(path.rglob("*") if deep else ())):
+        os.chown(each, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _swap(work: Path, target: Path, occupied: bool) -> Path | None:

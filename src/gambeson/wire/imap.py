@@ -323,6 +323,8 @@ def is_atom(word: bytes) -> bool:
 def quoted(text: str) -> bytes:
     """A quoted string; whatever is not printable ASCII becomes a question mark."""
     plain = ascii_human(text, MAX_LINE).encode("ascii")
+    if b"\\" not in plain and b'"' not in plain:
+        return b'"%b"' % plain
     return b'"' + plain.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 

@@ -7,6 +7,7 @@ real origin of a login from a front that it trusts; so a client's own never go u
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from .dialogue import Origin
 from .imap import Cursor, GrammarError, quoted
@@ -58,4 +59,9 @@ def id_for_server(origin: Origin | None, client_id: Sequence[tuple[str, str]]) -
 
 def write_id(pairs: Sequence[tuple[str, str]]) -> bytes:
     """The argument of ID: a list of quoted strings."""
-    return b"(" + b" ".join(quoted(field) + b" " + quoted(value) for field, value in pairs) + b")"
+    return b"(" + b" ".join(_written(field) + b" " + quoted(value) for field, value in pairs) + b")"
+
+
+@lru_cache(64)  # the names of fields are few, and the same at every login
+def _written(field: str) -> bytes:
+    return quoted(field)

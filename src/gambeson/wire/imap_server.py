@@ -11,6 +11,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable
 from enum import Enum
+from functools import lru_cache
 
 from gambeson.model.access import Mechanism, RawLogin
 
@@ -134,8 +135,8 @@ class ImapServer:
             # The client holds an error challenge (RFC 7628 section 3.2.3): OK cannot follow it.
             return self.refused(Refusal("Single sign-on tokens are not accepted here", close=True))
         self._move("accepted")
-        kept = [c for c in ready.capabilities if _kept(c)]
-        code = b"[CAPABILITY " + b" ".join(kept) + b"] " if kept else b""
+        kept = _kept(ready.capabilities)
+        code = b"[CAPABILITY " + kept + b"] " if kept else b""
         self._say(self._tag, b" OK ", code, human(ready.text or b"Signed in"))
         return self._flush()
 
@@ -395,6 +396,11 @@ _HANDLERS: dict[bytes, Callable[[ImapServer, bytes, Cursor], None]] = {
 }
 
 
-def _kept(capability: bytes) -> bool:
-    name = capability.upper()
+@lru_cache(32)  # a server says the same to everyone
+def _kept(capabilities: tuple[bytes, ...]) -> bytes:
+    """Those of the mail server's capabilities that we can keep, as they are said."""
+    return b" ".join(c for c in capabilities if _keeps(c.upper()))
+
+
+def _keeps(name: bytes) -> bool:
     return is_atom(name) and name not in _NOT_THROUGH_US and not name.startswith(b"AUTH=")

@@ -18,4 +18,6 @@ MAX_UPSTREAM_ANSWERS = 200  # lines a mail server may send before its sign-in mu
 MAX_TEXT = 400  # characters of a person's sentence, or of a peer's text that we show or pass on
 
 # Why a mail server that offers UNAUTHENTICATE (RFC 8437, RFC 5804 section 2.14) is not joined to a client.
-UNAUTHENTICATE = "it offers UNAUTHENTICATE, by which a client could sign in anew behind the door; switch that off"
+UNAUTHENTICATE = (
+    "it offers UNAUTHENTICATE, by which a client could sign in anew behind the door; switch that off"
+)

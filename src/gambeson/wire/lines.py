@@ -65,10 +65,13 @@ def human(text: str | bytes, limit: int = MAX_TEXT) -> str:
     ``limit`` characters. What is not UTF-8 or not printable becomes ``?``."""
     if isinstance(text, bytes):
         text = text[: limit * 4].decode("utf-8", "replace")
-    shown = "".join(c if c.isprintable() and c != "\ufffd" else "?" for c in text[:limit])
-    return shown.strip()
+    text = text[:limit]
+    if not text.isprintable() or "\ufffd" in text:
+        text = "".join(c if c.isprintable() and c != "\ufffd" else "?" for c in text)
+    return text.strip()
 
 
 def ascii_human(text: str | bytes, limit: int = MAX_TEXT) -> str:
     """As :func:`human`, and everything beyond ASCII becomes ``?`` too."""
-    return human(text, limit).encode("ascii", "replace").decode("ascii")
+    shown = human(text, limit)
+    return shown if shown.isascii() else shown.encode("ascii", "replace").decode("ascii")

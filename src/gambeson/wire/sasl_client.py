@@ -7,9 +7,12 @@ mechanism is the list of messages that we send, in order; each challenge draws t
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable
 
 from .dialogue import UpstreamCredential
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class SignInError(Exception):
@@ -60,7 +63,7 @@ class SignInExchange:
         if messages is None:
             raise SignInError("this way to sign in at the mail server is not supported")
         fields = (credential.authcid, credential.secret, credential.authzid)
-        if any(ord(c) < 0x20 or c == "\x7f" for field in fields for c in field):
+        if any(_CONTROL.search(field) for field in fields):
             raise SignInError("the credential for the mail server holds a control character")
         self.mechanism = credential.mechanism
         self._messages = [message.encode() for message in messages(credential)]

@@ -116,5 +116,5 @@ def test_certificates(tmp_path: Path) -> None:
     assert _judged(tmp_path, "mail.example.org", der, found.starts - 1, other=file) is State.FAILED
     assert _judged(tmp_path, "imap.example.org", der, now, other=file) is State.FAILED
     assert _judged(tmp_path, "mail.example.org", der, now, other=str(again.certificate)) is State.FAILED
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"ParseError"):
         facts(b"no certificate")

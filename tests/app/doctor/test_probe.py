@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -72,11 +73,8 @@ class Server:
                 peer, _ = self._sock.accept()
             except OSError:
                 return
-            with peer:
-                try:
-                    self._serve(peer)
-                except OSError:
-                    pass
+            with peer, contextlib.suppress(OSError):
+                self._serve(peer)
 
     def close(self) -> None:
         self._sock.close()

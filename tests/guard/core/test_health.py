@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gambeson.guard.core.health import RULES, Kept, Recorded, Running, changes, measure
+from gambeson.guard.core.health import RULES, Kept, Recorded, Running, changes, gone, measure
 from gambeson.model.access import DoorKind, Mode, Rung
 from gambeson.model.asset import Account, Device, DeviceKind, DeviceState
 from gambeson.model.event import Event
@@ -136,11 +136,33 @@ def test_what_is_measured_as_right_closes_and_what_was_not_measured_stays():
         ("doors.forged-events", "events"),
         ("hunt.webshell", "/var/www"),
     )
-    found, well = measure(Running(), Recorded(servers=[UP]), KEPT, NOW)
+    found, well = measure(Running(ages={"doors.1.0": 3.0}), Recorded(servers=[UP]), KEPT, NOW)
     assert [f.id for f in changes(found, well, open_now)] == [
         "doors.snapshot-stale doors.1.0",
         "server.unreachable main imap",
     ]
+
+
+@pytest.mark.parametrize(
+    ("running", "closed"),
+    [
+        (
+            Running(followers=["doors.1.0"], behind={"doors.1.0": 0.0}),
+            [],
+        ),  # a worker just started knows nothing
+        (
+            Running(followers=["doors.1.0"], behind={"doors.1.0": 2.0}, ages={"doors.1.0": 3.0}),
+            ["doors.snapshot-stale"],
+        ),
+        (Running(followers=["doors.1.0"]), ["doors.not-acknowledging"]),
+        (Running(followers=["doors.2.0"]), ["doors.snapshot-stale", "doors.not-acknowledging"]),
+    ],
+)
+def test_a_door_that_said_nothing_yet_is_not_well_and_one_that_is_gone_is_no_finding(running, closed):
+    open_now = live(("doors.snapshot-stale", "doors.1.0"), ("doors.not-acknowledging", "doors.1.0"))
+    found, well = measure(running, Recorded(), KEPT, NOW)
+    well |= gone(open_now, running, KEPT)
+    assert [f.rule for f in changes(found, well, open_now)] == closed
 
 
 def test_what_is_still_wrong_does_not_close():

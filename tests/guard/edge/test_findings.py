@@ -20,7 +20,8 @@ from gambeson.model.snapshot import Snapshot
 from gambeson.store.control import Store
 
 NOW = 1_800_014_400.0
-STALE = Running(ages={"doors.1.0": 45.0})
+STALE = Running(followers=["doors.1.0"], ages={"doors.1.0": 45.0})
+WELL = Running(followers=["doors.1.0"], ages={"doors.1.0": 1.0})
 
 
 class World:
@@ -39,7 +40,7 @@ class World:
         self.chore = Findings(self.store, Running, lambda: self.snapshot, clock=lambda: self.now)
         self._count = 0
 
-    def measured(self, running: Running = Running(), after: float = 5.0) -> list[str]:
+    def measured(self, running: Running = WELL, after: float = 5.0) -> list[str]:
         """One round ``after`` seconds; the rules of what is open then."""
         self.now += after
         self.chore.step(running, self.snapshot)

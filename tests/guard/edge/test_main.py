@@ -8,9 +8,17 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gambeson.guard.core.throttle import Throttle
 from gambeson.guard.edge.door_settings import ListenerSettings
+from gambeson.guard.edge.main import DoorProcess
 from gambeson.guard.edge.plan import CertificatePlan, DoorPlan
 from gambeson.model.access import Listener
 from gambeson.model.snapshot import Snapshot
@@ -51,6 +59,14 @@ from guard.edge.doors import (
     upstream,
 )
 
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text()
+    | st.binary(max_size=20)
+)
 SRC = str(Path(__file__).parents[3] / "src")
 MAIN = f"""import sys
 sys.path.insert(0, {SRC!r})
@@ -196,3 +212,30 @@ def test_a_plan_that_does_not_fit_ends_with_a_sentence() -> None:
         assert await home.ended() == 2
 
     run(main, 25)
+
+
+@given(st.binary(max_size=400) | st.recursive(SCALARS, lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
+def test_whatever_counters_a_liar_left_the_door_goes_on(left: object) -> None:
+    data = left if isinstance(left, bytes) else msgspec.msgpack.encode(left)
+    told: list[str] = []
+    throttle = Throttle()
+    throttle.check("192.0.2.1", "a@b.example", "", False, 1.8e9)
+    door = SimpleNamespace(
+        throttle=throttle, recorder=SimpleNamespace(record=lambda kind, **_: told.append(kind))
+    )
+    DoorProcess._take_counts(SimpleNamespace(server=SimpleNamespace(door=door)), data)  # type: ignore[arg-type]
+    assert told == ["door.throttle.unusable"]
+    assert throttle.failures("a@b.example", 1.8e9) == 1
+
+
+def test_counters_of_the_future_end_and_an_endless_source_ends() -> None:
+    liar = Throttle()
+    liar._sources["a1"] = {"192.0.2.0/24": 1e300}
+    liar.check("192.0.2.1", "a@b.example", "", False, 4e9)
+    door = SimpleNamespace(throttle=Throttle(), settings=SimpleNamespace(directory=None))
+    process = SimpleNamespace(server=SimpleNamespace(door=door))
+    DoorProcess._take_counts(process, msgspec.msgpack.encode(liar.dump()))  # type: ignore[arg-type]
+    now = time.time()
+    assert door.throttle.failures("a@b.example", now) == 1
+    assert door.throttle.failures("a@b.example", now + 2 * 86400) == 0
+    assert not door.throttle._known_source("a1", "192.0.2.0/24", now + 40 * 86400)

@@ -21,7 +21,7 @@ class Facts:
     weak: str = ""
 
     def covers(self, host: str) -> bool:
-        """Whether a client that asks for ``host`` is content (RFC 9525 section 6.3: a star stands for one label)."""
+        """Whether a client that asks for ``host`` is content (a star stands for one label)."""
         host = host.lower().rstrip(".")
         return host in self.names or f"*.{host.partition('.')[2]}" in self.names
 

@@ -6,7 +6,7 @@ open and is measured as right is closed; what could not be measured stays as it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gambeson.model.access import Mode
@@ -41,12 +41,14 @@ RULES: Mapping[str, Rule] = {
             "See what the worker says on standard error, and whether the disk is full.",
             "Restart Gambeson if it does not pass; with old news for an hour the doors admit nobody new.",
         ),
+        whole=False,
     ),
     "doors.not-acknowledging": Rule(
         "process",
         Severity.HIGH,
         "A door has not taken the newest accounts and policy",
         ("Close its sessions with gambeson session kill, and restart Gambeson if it does not pass.",),
+        whole=False,
     ),
     "doors.events-damaged": Rule(
         "spool",
@@ -137,8 +139,11 @@ RULES: Mapping[str, Rule] = {
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What the worker measures of the processes. ``ages``: of each follower's snapshot, seconds; ``behind``: seconds
-    for which each of those that lag has not acknowledged; ``damaged``: files; ``rejected``: events thrown away."""
+    """What the worker measures of the processes. ``followers``: the doors and the keeper that are there; ``ages``: of
+    each one's snapshot, seconds, as far as it has said so; ``behind``: seconds for which each of those that lag has not
+    acknowledged; ``damaged``: files; ``rejected``: events thrown away."""
+
+    followers: Collection[str] = ()
 
     ages: Mapping[str, float] = field(default_factory=dict)
     behind: Mapping[str, float] = field(default_factory=dict)
@@ -181,11 +186,31 @@ def measure(
     """What is wrong, and of the rules that are not measured whole, what was measured as right."""
     found = [*_processes(running, now, warn_age), *_policy(kept, now), *_devices(kept, recorded, now)]
     servers, well = _servers(kept, recorded)
+    well |= {("doors.snapshot-stale", name) for name, age in running.ages.items() if age <= warn_age}
+    well |= {("doors.not-acknowledging", name) for name in running.followers if name not in running.behind}
     found += servers
     if recorded.undelivered:
         shown = "; ".join(recorded.undelivered[:3])
         found.append(_finding("notice.not-delivered", "notices", shown, now))
     return found, well
+
+
+def gone(live: Iterable[Finding], running: Running, kept: Kept) -> set[Name]:
+    """Of the ``live`` findings those about a process that is not there any more, or about a mail server that is not in
+    the settings any more."""
+    servers = {server.name for server in kept.servers}
+    found = set()
+    for finding in live:
+        name = finding.asset_name
+        if finding.rule in ("doors.snapshot-stale", "doors.not-acknowledging"):
+            there = name in running.followers
+        elif finding.rule in ("server.unreachable", "server.refuses-us"):
+            there = name in servers or name.rpartition(" ")[0] in servers
+        else:
+            continue
+        if not there:
+            found.add((finding.rule, name))
+    return found
 
 
 def changes(measured: Iterable[Finding], well: set[Name], live: Iterable[Finding]) -> list[Finding]:

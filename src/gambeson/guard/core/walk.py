@@ -210,7 +210,7 @@ def silent() -> Reply:
 
 def cannot_say(why: str) -> Reply:
     """It answered, but neither yes nor no."""
-    return Reply(Outcome.CANNOT_SAY, why)
+    return Reply(Outcome.CANNOT_SAY, why[:MAX_SAID])
 
 
 def no_tls(attempt: Attempt) -> Reply:

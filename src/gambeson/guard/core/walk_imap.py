@@ -19,6 +19,7 @@ from .walk import (
     no_tls,
     not_offered,
     refused,
+    shown,
     silent,
 )
 from .walk_sasl import answers
@@ -99,11 +100,7 @@ def _later(line: bytes) -> bool:
 def _verdict(line: bytes) -> Reply:
     if line.upper().startswith(b"A OK"):
         return entered(line)
-    return (
-        cannot_say(f"it said: later ({line[:120].decode('utf-8', 'replace').strip()})")
-        if _later(line)
-        else refused(line)
-    )
+    return cannot_say(f"it said: later ({shown(line)})") if _later(line) else refused(line)
 
 
 def quoted(text: str) -> bytes:

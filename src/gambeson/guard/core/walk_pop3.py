@@ -20,6 +20,7 @@ from .walk import (
     no_tls,
     not_offered,
     refused,
+    shown,
     silent,
 )
 from .walk_imap import MAX_LINES, MAX_TURNS, decoded
@@ -98,5 +99,5 @@ def _verdict(line: bytes) -> Reply:
     if line.startswith(b"+OK"):
         return entered(line)
     if any(code in line.upper() for code in _LATER):
-        return cannot_say(f"it said: later ({line[:120].decode('utf-8', 'replace').strip()})")
+        return cannot_say(f"it said: later ({shown(line)})")
     return refused(line)

@@ -22,6 +22,7 @@ from .walk import (
     no_tls,
     not_offered,
     refused,
+    shown,
     silent,
 )
 from .walk_imap import MAX_LINES, MAX_TURNS
@@ -107,5 +108,5 @@ def _verdict(line: bytes) -> Reply:
     if upper.startswith(b"OK"):
         return entered(line)
     if b"TRYLATER" in upper:  # RFC 5804 section 1.3
-        return cannot_say(f"it said: later ({line[:120].decode('utf-8', 'replace').strip()})")
+        return cannot_say(f"it said: later ({shown(line)})")
     return refused(line)

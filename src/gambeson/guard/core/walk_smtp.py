@@ -22,6 +22,7 @@ from .walk import (
     no_tls,
     not_offered,
     refused,
+    shown,
     silent,
 )
 from .walk_imap import MAX_LINES, MAX_TURNS, decoded
@@ -36,7 +37,7 @@ def smtp(attempt: Attempt) -> Talk:
     if not greeting:
         return silent()
     if not greeting.startswith(b"220"):
-        return cannot_say(f"it greeted with {greeting[:80].decode('utf-8', 'replace').strip()}")
+        return cannot_say(f"it greeted with {shown(greeting)}")
     yield Say(_EHLO)
     yield from _reply()
     if attempt.path is Path.STARTTLS:
@@ -118,5 +119,5 @@ def _verdict(line: bytes, good: bytes) -> Reply:
     if line.startswith(good):
         return entered(line)
     if line.startswith(b"4"):
-        return cannot_say(f"it said: later ({line[:120].decode('utf-8', 'replace').strip()})")
+        return cannot_say(f"it said: later ({shown(line)})")
     return refused(line)

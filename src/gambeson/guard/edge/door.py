@@ -54,7 +54,8 @@ class Door:
         self.device_key = device_key
         self.index: SnapshotIndex | None = None
         self.stopping = False
-        self.wheel = Wheel(asyncio.get_running_loop())
+        self.loop = asyncio.get_running_loop()
+        self.wheel = Wheel(self.loop)
         self.recorder = Recorder(spool, name, time.time())
         self.throttle = Throttle(settings.throttle, settings.throttle_key)
         self.quota = HourlyQuota()
@@ -78,7 +79,7 @@ class Door:
         now = time.time()
         self.index = index
         self._index_age = max(0.0, now - index.snapshot.made_at)
-        self._index_at = asyncio.get_running_loop().time()
+        self._index_at = self.loop.time()
 
     def use_tls(self, tls: DoorTls) -> None:
         """Offer these certificates from now on."""
@@ -86,7 +87,7 @@ class Door:
 
     def snapshot_age(self) -> float:
         """Seconds, by a clock that nobody sets."""
-        return self._index_age + asyncio.get_running_loop().time() - self._index_at
+        return self._index_age + self.loop.time() - self._index_at
 
     def sign_in(self, session: ClientSession, login: RawLogin) -> Coroutine[Any, Any, None]:
         """The work of one login."""
@@ -97,7 +98,7 @@ class Door:
 
     def cut_later(self, transport: asyncio.Transport) -> None:
         """A connection that was told goodbye ends soon, whether or not its peer takes part."""
-        asyncio.get_running_loop().call_later(self.settings.timeouts.farewell, transport.abort)
+        self.loop.call_later(self.settings.timeouts.farewell, transport.abort)
 
     def open(
         self,

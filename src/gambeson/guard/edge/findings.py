@@ -66,7 +66,8 @@ class Findings:
         ] = {}  # by organisation: version looked at, and what is wrong
 
     async def run(self) -> None:
-        """For ever."""
+        """For ever, beginning a little later: what was never tried would look as if it worked."""
+        await asyncio.sleep(EVERY_SECONDS)
         await repeat("measuring the doors", EVERY_SECONDS, self._step)
 
     async def _step(self) -> None:
@@ -84,7 +85,7 @@ class Findings:
             kept = self._kept(store, index)
             recorded = self._recorded(store, index, live, now)
             measured, well = health.measure(running, recorded, kept, now, self._warn_age)
-            self._settle(store, measured, well | _without_server(live, kept), live, now)
+            self._settle(store, measured, well | health.gone(live, running, kept), live, now)
 
     def _settle(
         self,
@@ -189,18 +190,6 @@ def _undelivered(store: OrganisationStore, since: float) -> list[str]:
         for j in jobs
         if j.kind == KIND and j.changed_at >= since and not str(j.result).startswith("not sent")
     ]
-
-
-def _without_server(live: Sequence[Finding], kept: Kept) -> set[health.Name]:
-    """Findings about mail servers that are not in the settings any more."""
-    names = {server.name for server in kept.servers}
-    return {
-        (f.rule, f.asset_name)
-        for f in live
-        if f.rule.startswith("server.")
-        and f.asset_name not in names
-        and f.asset_name.rpartition(" ")[0] not in names
-    }
 
 
 def damaged_files(spool: Path) -> list[str]:

@@ -205,10 +205,10 @@ class DoorListener:
         if why:
             self._turn_away(sock, why)
             return
-        if sock.family != socket.AF_UNIX:
+        if isinstance(address, tuple):  # not of a Unix socket
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        task = asyncio.get_running_loop().create_task(self._open(sock, source, port, proxied))
+        task = self._door.loop.create_task(self._open(sock, source, port, proxied))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
@@ -218,7 +218,7 @@ class DoorListener:
 
     async def _open(self, sock: socket.socket, source: str, port: int, proxied: bool) -> None:
         """From accept to a session that talks: PROXY header, then TLS where it is implicit."""
-        door, loop = self._door, asyncio.get_running_loop()
+        door, loop = self._door, self._door.loop
         timeouts = door.settings.timeouts
         header: Header | None = None
         if proxied:

@@ -33,6 +33,7 @@ from .identity.source import Verdict
 from .password import beside_certificate
 from .routes import in_order, targets
 from .upstream import SignInFailed, Unreachable, UpstreamSide, sign_in
+from .within import Within
 
 if TYPE_CHECKING:
     from .door import Door
@@ -93,7 +94,8 @@ def judge(
         return None
     now = time.time()
     identity = identify(raw, session.fingerprint, index, key, now, door.settings.default_domain)
-    shown = presented(raw, session.fingerprint)
+    proven = index.credential.get(identity.credential) if identity.credential else None
+    shown = proven.public_id if proven is not None else presented(raw, session.fingerprint)
     if throttled is None:
         throttled = door.throttle.check(session.source, identity.claimed, shown, bool(identity.account), now)
     request = AccessRequest(
@@ -113,7 +115,7 @@ def judge(
 
 async def log_in(door: Door, session: ClientSession, raw: RawLogin) -> None:
     """Carry one login through to ``door.open`` or ``session.refuse``."""
-    began = asyncio.get_running_loop().time()
+    began = door.loop.time()
     judgement = judge(door, session, raw)
     try:
         if judgement is None or not door.recorder.healthy:
@@ -144,7 +146,7 @@ async def log_in(door: Door, session: ClientSession, raw: RawLogin) -> None:
         # A fault of ours must leave nobody hanging, and let nobody in.
         asyncio.get_running_loop().call_exception_handler({"message": "a login failed", "exception": error})
         answer = _LATER
-    await asyncio.sleep(began + door.settings.timeouts.refusal - asyncio.get_running_loop().time())
+    await asyncio.sleep(began + door.settings.timeouts.refusal - door.loop.time())
     session.refuse(answer)
 
 
@@ -245,7 +247,7 @@ async def _sign_in(
     candidates = targets(judgement.index, organisation, judgement.account, kind)
     if not candidates:
         raise _Temporary("no mail server for this door")
-    loop = asyncio.get_running_loop()
+    loop = door.loop
     trouble = "no mail server is well"
     for target in in_order(candidates, door.health, loop.time()):
         server, endpoint = target
@@ -296,7 +298,7 @@ async def _credential(
         fingerprint=session.fingerprint if identity.rung is Rung.DEVICE_KEY and session.listener.edge else "",
     )
     try:
-        async with asyncio.timeout(door.settings.timeouts.keeper):
+        with Within(door.loop, door.settings.timeouts.keeper):
             return await door.keeper.credential(ask)
     except TimeoutError:
         raise _Temporary("the keeper did not answer in time") from None

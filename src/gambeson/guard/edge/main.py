@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
+import resource
 import time
 from collections.abc import Sequence
 
@@ -40,9 +42,21 @@ def run_doors(birth: Birth) -> int:
     missing = [each.name for each in settings.listeners if each.name not in birth.listeners]
     if missing:
         return birth.fail(f"{birth.name}: no socket came for {', '.join(missing)}")
+    _allow_descriptors()
     birth.drop()
+    # What is loaded now stays: the collector needs not look at it again, and not after every other login.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_live(birth, settings))
+
+
+def _allow_descriptors() -> None:
+    """As many open files as the machine allows: a session takes two, and a shell's usual limit is 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _live(birth: Birth, settings: DoorSettings) -> int:

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from .door import Door
 
 
+_START_TLS = StartTls()
+
+
 class Phase(Enum):
     """Where a connection stands."""
 
@@ -77,7 +80,7 @@ class ClientSession(asyncio.Protocol):
         self._dialogue: ServerDialogue | None = None
         self._buffer = bytearray()
         self._task: asyncio.Task[None] | None = None
-        self.deadline = asyncio.get_running_loop().time() + door.settings.timeouts.login
+        self.deadline = door.loop.time() + door.settings.timeouts.login
         self.id = ""
         self.source = source
         self.source_prefix = prefix(source)
@@ -242,7 +245,7 @@ class ClientSession(asyncio.Protocol):
         transport = self.transport
         if transport is None:
             return
-        if any(isinstance(c, StartTls) for c in commands):
+        if _START_TLS in commands:
             transport.pause_reading()  # before the go-ahead is written: the ClientHello is not for the dialogue
         for command in commands:
             match command:
@@ -261,7 +264,7 @@ class ClientSession(asyncio.Protocol):
                     return
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        self._task = asyncio.get_running_loop().create_task(work)
+        self._task = self._door.loop.create_task(work)
 
     def _sign_in(self, login: RawLogin) -> None:
         assert self.transport is not None

@@ -21,9 +21,12 @@ from gambeson.wire.dialogue import ClientDialogue, Close, Command, Failed, Ready
 from gambeson.wire.limits import MAX_PENDING
 
 from .tls import fingerprint, peer_certificate
-
+from .within import Within
 
 _TOKEN_LIKE = re.compile(r"[A-Za-z0-9+/=_.-]{24,}")  # base64, base64url, a JSON Web Token
+
+
+_START_TLS = StartTls()
 
 
 class Unreachable(Exception):  # noqa: N818 - a state of the server, not of the code
@@ -196,7 +199,7 @@ class UpstreamSide(asyncio.Protocol):
         transport = self.transport
         if transport is None or transport.is_closing():
             return
-        if any(isinstance(c, StartTls) for c in commands):
+        if _START_TLS in commands:
             self._held = True
             transport.pause_reading()
         for command in commands:
@@ -264,7 +267,7 @@ async def sign_in(
         raise
     try:
         side.begin()
-        async with asyncio.timeout(patience.sign_in):
+        with Within(asyncio.get_running_loop(), patience.sign_in):
             return side, await side.outcome
     except TimeoutError:
         _cut(side)
@@ -287,7 +290,7 @@ async def _connect(
             "ssl_handshake_timeout": patience.connect,
             "ssl_shutdown_timeout": patience.shutdown,
         }
-    async with asyncio.timeout(patience.connect):
+    with Within(loop, patience.connect):
         if endpoint.unix:
             sock = await _connect_unix(endpoint.unix)
             await loop.create_unix_connection(lambda: side, sock=sock, **options)  # type: ignore[arg-type]

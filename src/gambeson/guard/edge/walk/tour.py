@@ -18,6 +18,7 @@ from gambeson.model.access import Rung
 from .connection import converse, loopback
 
 MIN_AT_ONCE, MAX_AT_ONCE = 8, 64  # a refusal takes a door most of a second
+CONTROL_RETRIES, CONTROL_PAUSE = 4, 0.5
 
 
 class _Pace:
@@ -47,6 +48,7 @@ async def walk(
     attempts are done, of how many."""
     pace, many = _Pace(per_second), asyncio.Semaphore(int(min(MAX_AT_ONCE, max(MIN_AT_ONCE, per_second))))
     plans = [(place, attempts(place, canary, floor(place), nonce)) for place in places]
+    alone = asyncio.Lock()
     total = sum(len(plan) for _, plan in plans)
     done: list[Record] = []
 
@@ -58,9 +60,23 @@ async def walk(
         told(len(done), total)
         return record
 
+    async def opening(attempt: Attempt, source: str) -> Record:
+        """The first attempt. Controls go one by one and are tried again: POP3 opens a mailbox for one at a time."""
+        if not attempt.control:
+            return await one(attempt, source)
+        async with alone:
+            record = await one(attempt, source)
+            for _ in range(CONTROL_RETRIES):
+                if record.reply.outcome is not Outcome.CANNOT_SAY:
+                    break
+                done.remove(record)
+                await asyncio.sleep(CONTROL_PAUSE)
+                record = await one(attempt, source)
+        return record
+
     async def visit(number: int, place: Place, plan: Sequence[Attempt]) -> list[Record]:
         source = _source(place, number, nonce)
-        first = await one(plan[0], source)
+        first = await opening(plan[0], source)
         if first.reply.outcome is Outcome.UNREACHABLE:
             return [_nobody_there(first)]
         return [first, *await asyncio.gather(*(one(attempt, source) for attempt in plan[1:]))]

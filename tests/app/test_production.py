@@ -30,6 +30,7 @@ ANNA = "anna@example.org"
 OWNERS = [
     (r"", "gambeson-worker", 0o700),
     (r"(control|events)\.db(-wal|-shm)?", "gambeson-worker", 0o600),
+    (r"servers\.json", "root", 0o600),
     (r"(snapshots|spool|throttle)", "gambeson-worker", 0o700),
     (r"snapshots/\d+\.snap", "gambeson-worker", 0o600),
     (r"spool/.+\.spool", "gambeson-worker", 0o600),

@@ -96,7 +96,7 @@ def test_a_mail_program_with_the_password_is_refused_and_told_what_to_do(gambeso
     client = imap(Login(gambeson, ALMA, ""))
     with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
         client.login(ALMA, password_of(gambeson, ALMA))
-    alerts = client.untagged_responses["NO"] if "NO" in client.untagged_responses else []
+    alerts = client.untagged_responses.get("NO", [])
     said = b" ".join(alerts) + b" ".join(client.untagged_responses.get("ALERT", []))
     assert ENROL.encode() in said, client.untagged_responses
     assert "ALERT" in client.untagged_responses, client.untagged_responses
@@ -163,7 +163,10 @@ def test_a_new_device_is_in_at_once_by_its_alias_too(gambeson: Gambeson) -> None
         assert client.state == "SELECTED"
     # The alias belongs to Alma: with another's secret it is nobody.
     other, _ = enrolled(gambeson, BRUNO)
-    with pytest.raises(imaplib.IMAP4.error), mailbox(Login(gambeson, "office@playground.example", other.secret)):
+    with (
+        pytest.raises(imaplib.IMAP4.error),
+        mailbox(Login(gambeson, "office@playground.example", other.secret)),
+    ):
         pass
 
 
@@ -295,7 +298,7 @@ def test_a_machine_is_bound_to_its_network_and_its_senders(gambeson: Gambeson) -
     elsewhere, _ = enrolled(gambeson, ALMA, *machine, "--network", "192.0.2.0/24")
     with smtp(elsewhere) as client, pytest.raises(smtplib.SMTPAuthenticationError):
         client.login(ALMA, elsewhere.secret)
-    text, subject = message(BRUNO, "office@playground.example", "Scan")
+    text, _ = message(BRUNO, "office@playground.example", "Scan")
     with smtp(here) as client:
         client.login(ALMA, here.secret)
         with pytest.raises(smtplib.SMTPSenderRefused) as refused:

@@ -84,7 +84,7 @@ def test_a_damaged_backup_changes_nothing(tmp_path: Path, damage: str) -> None:
         octets = bytearray(b"PK\x03\x04 and nothing more")
     saved.write_bytes(octets)
     done = gambeson.run("restore", str(saved), "--force", check=False)
-    assert done.returncode == 2, done
+    assert done.returncode in (2, 3), done
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     with gambeson, mailbox(Login(gambeson, ALMA, secret)):
         pass

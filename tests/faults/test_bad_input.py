@@ -29,7 +29,11 @@ COMMANDS: dict[str, tuple[list[str], int, str]] = {
     "unknown option": (["device", "list", "--fast"], 2, "--fast"),
     "no such device": (["device", "revoke", "dev-0"], 2, "dev-0"),
     "no such device by name": (["device", "revoke", f"{ALMA}/Nothing"], 2, "Nothing"),
-    "no such account": (["device", "enrol", "nobody@playground.example", "--name", "x"], 2, "nobody@playground.example"),
+    "no such account": (
+        ["device", "enrol", "nobody@playground.example", "--name", "x"],
+        2,
+        "nobody@playground.example",
+    ),
     "no such domain": (["device", "enrol", "a@elsewhere.example", "--name", "x"], 2, "elsewhere.example"),
     "an address that is none": (["device", "enrol", "not an address", "--name", "x"], 2, "not an address"),
     "an empty address": (["device", "enrol", "", "--name", "x"], 2, ""),
@@ -38,24 +42,111 @@ COMMANDS: dict[str, tuple[list[str], int, str]] = {
     "control characters in a name": (["device", "enrol", ALMA, "--name", "a\x1b[31mb"], 2, "name"),
     "an unknown door": (["device", "enrol", ALMA, "--name", "x", "--doors", "imap,window"], 2, "window"),
     "no door": (["device", "enrol", ALMA, "--name", "x", "--doors", ""], 2, "door"),
-    "a date that is none": (["device", "enrol", ALMA, "--name", "x", "--expires", "2027-02-31"], 2, "2027-02-31"),
+    "a date that is none": (
+        ["device", "enrol", ALMA, "--name", "x", "--expires", "2027-02-31"],
+        2,
+        "2027-02-31",
+    ),
     "a date far away": (["device", "enrol", ALMA, "--name", "x", "--expires", "999999w"], 2, "999999w"),
-    "a date that has passed": (["device", "enrol", ALMA, "--name", "x", "--expires", "2001-01-01"], 2, "in the past"),
-    "a network that is none": (["device", "enrol", ALMA, "--name", "x", "--machine", "--owner", "o", "--review", "90d", "--network", "10.0.0.0/99"], 2, "10.0.0.0/99"),
-    "a sender that is none": (["device", "enrol", ALMA, "--name", "x", "--machine", "--owner", "o", "--review", "90d", "--network", "10.0.0.0/8", "--sender", "@"], 2, "@"),
+    "a date that has passed": (
+        ["device", "enrol", ALMA, "--name", "x", "--expires", "2001-01-01"],
+        2,
+        "in the past",
+    ),
+    "a network that is none": (
+        [
+            "device",
+            "enrol",
+            ALMA,
+            "--name",
+            "x",
+            "--machine",
+            "--owner",
+            "o",
+            "--review",
+            "90d",
+            "--network",
+            "10.0.0.0/99",
+        ],
+        2,
+        "10.0.0.0/99",
+    ),
+    "a sender that is none": (
+        [
+            "device",
+            "enrol",
+            ALMA,
+            "--name",
+            "x",
+            "--machine",
+            "--owner",
+            "o",
+            "--review",
+            "90d",
+            "--network",
+            "10.0.0.0/8",
+            "--sender",
+            "@",
+        ],
+        2,
+        "@",
+    ),
     "a number that is none": (["device", "enrol", ALMA, "--name", "x", "--hourly-limit", "many"], 2, "many"),
-    "a number below zero": (["device", "enrol", ALMA, "--name", "x", "--machine", "--owner", "o", "--review", "90d", "--network", "10.0.0.0/8", "--hourly-limit", "-5"], 2, "hour"),
-    "a folder that is none": (["device", "enrol", ALMA, "--name", "x", "--certificate", "--out", "/nowhere/x"], 3, "/nowhere/x"),
-    "a request that is not there": (["device", "enrol", ALMA, "--name", "x", "--csr", "/nowhere.csr"], 3, "/nowhere.csr"),
+    "a number below zero": (
+        [
+            "device",
+            "enrol",
+            ALMA,
+            "--name",
+            "x",
+            "--machine",
+            "--owner",
+            "o",
+            "--review",
+            "90d",
+            "--network",
+            "10.0.0.0/8",
+            "--hourly-limit",
+            "-5",
+        ],
+        2,
+        "hour",
+    ),
+    "a folder that is none": (
+        ["device", "enrol", ALMA, "--name", "x", "--certificate", "--out", "/nowhere/x"],
+        3,
+        "/nowhere/x",
+    ),
+    "a request that is not there": (
+        ["device", "enrol", ALMA, "--name", "x", "--csr", "/nowhere.csr"],
+        3,
+        "/nowhere.csr",
+    ),
     "a request that is none": (["device", "enrol", ALMA, "--name", "x", "--csr", "{bad}"], 2, "{bad}"),
-    "a certificate that is none": (["device", "adopt", ALMA, "--name", "x", "--certificate", "{bad}"], 2, "{bad}"),
-    "a certificate that is a folder": (["device", "adopt", ALMA, "--name", "x", "--certificate", "/"], 3, "/"),
+    "a certificate that is none": (
+        ["device", "adopt", ALMA, "--name", "x", "--certificate", "{bad}"],
+        2,
+        "{bad}",
+    ),
+    "a certificate that is a folder": (
+        ["device", "adopt", ALMA, "--name", "x", "--certificate", "/"],
+        3,
+        "/",
+    ),
     "a device's name twice": (["device", "enrol", ALMA, "--name", "Alma's computer"], 2, "Alma's computer"),
     "an account twice": (["account", "add", ALMA], 2, ALMA),
     "an account without domain": (["account", "add", "alma"], 2, "alma"),
     "an account of another domain": (["account", "add", "a@elsewhere.example"], 2, "elsewhere.example"),
-    "an account with a broken address": (["account", "add", "a b@playground.example"], 2, "a b@playground.example"),
-    "an account with two at signs": (["account", "add", "a@b@playground.example"], 2, "a@b@playground.example"),
+    "an account with a broken address": (
+        ["account", "add", "a b@playground.example"],
+        2,
+        "a b@playground.example",
+    ),
+    "an account with two at signs": (
+        ["account", "add", "a@b@playground.example"],
+        2,
+        "a@b@playground.example",
+    ),
     "an alias that is taken": (["account", "add", "new@playground.example", "--alias", BRUNO], 2, BRUNO),
     "an organisation twice": (["org", "add", "Playground", "--domain", "other.example"], 2, "Playground"),
     "a domain twice": (["org", "add", "Other", "--domain", "playground.example"], 2, "playground.example"),
@@ -67,7 +158,7 @@ COMMANDS: dict[str, tuple[list[str], int, str]] = {
     "no such session": (["session", "kill"], 2, "session"),
     "a policy that is none": (["policy", "set", "{bad}"], 2, "{bad}"),
     "a policy that is not there": (["policy", "set", "/nowhere.toml"], 3, "/nowhere.toml"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +171,14 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> str:
 def fingerprint(g: Gambeson) -> str:
     """Of everything that the store holds, audit log included."""
     with sqlite3.connect(f"file:{g.data}/control.db?mode=ro", uri=True) as db:
-        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
-        rows = [sorted(map(repr, db.execute(f'SELECT * FROM "{t}"'))) for t in tables if "seal" not in t and "head" not in t]
+        tables = [
+            row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        ]
+        rows = [
+            sorted(map(repr, db.execute(f'SELECT * FROM "{t}"')))
+            for t in tables
+            if "seal" not in t and "head" not in t
+        ]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
@@ -105,7 +202,9 @@ def test_a_command_that_cannot_be(playground: Gambeson, bad: str, name: str) -> 
     command = [sys.executable, "-m", "gambeson", *args]
     env = {**playground.env, "GAMBESON_DATA": str(playground.data)} if own else {**playground.env}
     command += [] if own or not args else ["--data", str(playground.data)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, cwd=playground.data.parent)
+    done = subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=60, cwd=playground.data.parent
+    )
     one_sentence(done, code, say.replace("{bad}", bad))
     assert fingerprint(playground) == before
 
@@ -121,16 +220,36 @@ STARTS: dict[str, tuple[str, int, str]] = {
     "a wrong type": ('[doors]\nprocesses = "many"\n', 2, "processes"),
     "out of range": ("[doors]\nprocesses = 1000\n", 2, "processes"),
     "no server": ("", 2, "[[server]]"),
-    "a certificate that is not there": (SERVER + '[tls]\ncertificate = "/nowhere.pem"\nkey = "/nowhere.key"\n', 2, "/nowhere.pem"),
+    "a certificate that is not there": (
+        SERVER + '[tls]\ncertificate = "/nowhere.pem"\nkey = "/nowhere.key"\n',
+        2,
+        "/nowhere.pem",
+    ),
     "a certificate that is none": (SERVER + '[tls]\ncertificate = "{bad}"\nkey = "{bad}"\n', 2, "{bad}"),
     "a key of another certificate": (SERVER + '[tls]\ncertificate = "{cert}"\nkey = "{key}"\n', 2, "{cert}"),
     "a port in use": (SERVER + '[listen]\nimaps = "127.0.0.1:{port}"\n', 3, "{port}"),
-    "one address twice": (SERVER + '[listen]\nimap = "127.0.0.1:7001"\nimaps = "127.0.0.1:7001"\n', 2, "7001"),
+    "one address twice": (
+        SERVER + '[listen]\nimap = "127.0.0.1:7001"\nimaps = "127.0.0.1:7001"\n',
+        2,
+        "7001",
+    ),
     "an address that is not ours": (SERVER + '[listen]\nimaps = "192.0.2.1:993"\n', 3, "192.0.2.1"),
-    "a server without TLS elsewhere": ('[[server]]\nname = "m"\nimap = "imap+plain://192.0.2.1:143"\n', 2, "TLS"),
-    "a CA that is not there": (SERVER.replace("+plain", "") + 'ca = "/nowhere-ca.pem"\n', 2, "/nowhere-ca.pem"),
-    "a secret that is not there": (SERVER + 'sign_in = "master"\nmaster_login = "x"\nmaster_password = "file:/nowhere-pw"\n', 2, "/nowhere-pw"),
-}  # fmt: skip
+    "a server without TLS elsewhere": (
+        '[[server]]\nname = "m"\nimap = "imap+plain://192.0.2.1:143"\n',
+        2,
+        "TLS",
+    ),
+    "a CA that is not there": (
+        SERVER.replace("+plain", "") + 'ca = "/nowhere-ca.pem"\n',
+        2,
+        "/nowhere-ca.pem",
+    ),
+    "a secret that is not there": (
+        SERVER + 'sign_in = "master"\nmaster_login = "x"\nmaster_password = "file:/nowhere-pw"\n',
+        2,
+        "/nowhere-pw",
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +294,11 @@ def test_a_start_that_cannot_be(place: Path, bad: str, pair: tuple[Path, Path], 
         listen = "" if "[listen]" in text else f'[listen]\nconsole = "127.0.0.1:{free_ports()}"\n'
         settings = place / "g.toml"
         settings.write_text(f"{text}\n{USERS}{listen}" if name != "broken TOML" else text)
-        args = [] if name in ("a port in use", "an address that is not ours") else ["--ports-from", str(free_ports())]
+        args = (
+            []
+            if name in ("a port in use", "an address that is not ours")
+            else ["--ports-from", str(free_ports())]
+        )
         told(up(place / "data", "--config", str(settings), *args), code, say)
     assert not (place / "data" / "run" / "ready.json").exists()
 
@@ -218,7 +341,9 @@ def spoil_certificate(data: Path) -> str:
     return "certificate.pem"
 
 
-@pytest.mark.parametrize("spoil", [spoil_control, spoil_schema, spoil_keys, lose_master_key], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "spoil", [spoil_control, spoil_schema, spoil_keys, lose_master_key], ids=lambda f: f.__name__
+)
 def test_a_data_directory_that_is_spoilt(stopped_data: Path, place: Path, spoil: object) -> None:
     data = place / "data"
     shutil.copytree(stopped_data, data, symlinks=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from faults.conftest import folder
-from faults.hands import ALMA, DOORS, eventually, events, health, session, sign_in
+from faults.hands import ALMA, DOORS, events, eventually, health, session, sign_in
 from peers.gambeson import Gambeson
 
 

@@ -1,4 +1,4 @@
-"""kill -9 of each process in turn while people sign in: nothing hangs, the one that died is back within seconds, the doors
+"""kill -9 of each process in turn while people sign in: nothing hangs, the one that died is back within seconds, doors
 never let anyone in wrongly, and every sign-in that a client saw is recorded, exactly once.
 
 How many decisions can be lost: a door records before it answers, with one ``write`` to the spool, and the kernel keeps
@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import pytest
 
-from faults.hands import ALMA, eventually, events, health, kill, sign_in
+from faults.hands import ALMA, events, eventually, health, kill, sign_in
 from peers.gambeson import Gambeson
 
 

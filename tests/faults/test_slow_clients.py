@@ -48,9 +48,11 @@ def slow(g: Gambeson, listener: str, way: str, source: str) -> socket.socket:
         line = open_door(g, listener, source)
         if way == "within sign-in":
             line.send(
-                {"imaps": b"a AUTHENTICATE PLAIN", "imap": b"a AUTHENTICATE PLAIN", "sieve": b'AUTHENTICATE "PLAIN"'}.get(
-                    listener, b"AUTH PLAIN"
-                )
+                {
+                    "imaps": b"a AUTHENTICATE PLAIN",
+                    "imap": b"a AUTHENTICATE PLAIN",
+                    "sieve": b'AUTHENTICATE "PLAIN"',
+                }.get(listener, b"AUTH PLAIN")
             )
             line.line()
     return line.sock
@@ -78,7 +80,9 @@ def test_one_octet_a_second_ends_at_the_deadline_of_signing_in() -> None:
                 over = False
                 try:
                     sock.setblocking(True)
-                    sock.send(b"\x16" if hello and time.monotonic() - since < 1.2 else b"\x01" if hello else b"A")
+                    sock.send(
+                        b"\x16" if hello and time.monotonic() - since < 1.2 else b"\x01" if hello else b"A"
+                    )
                     if select.select([sock], [], [], 0)[0]:
                         sock.settimeout(0.5)
                         over = sock.recv(65536) == b""
@@ -114,12 +118,12 @@ def test_who_never_reads_is_not_read_from_and_ends_too() -> None:
                     line.sock.sendall(b"a NOOP\r\n" * 4096)
                     sent += 8 * 4096
         assert rss(door) - before < 64 * 1024
-        eventually(lambda: not [f for f in ended(lines)], 25, every=1)
+        eventually(lambda: not still_open(lines), 25, every=1)
         assert g.children()["doors"] == door
         assert "Traceback" not in g.log.read_text()
 
 
-def ended(lines: list[Line]) -> list[Line]:
+def still_open(lines: list[Line]) -> list[Line]:
     """Those that are still open."""
     still = []
     for line in lines:
@@ -164,7 +168,10 @@ def test_ten_thousand_who_only_connect(many_descriptors: None) -> None:
 @pytest.mark.slow
 def test_two_thousand_who_stay(many_descriptors: None) -> None:
     server = IdleServer()
-    with folder() as path, Gambeson(path / "data", "--mail-server", f"imap+plain://127.0.0.1:{server.port}") as g:
+    with (
+        folder() as path,
+        Gambeson(path / "data", "--mail-server", f"imap+plain://127.0.0.1:{server.port}") as g,
+    ):
         more_for_us()
         people = enrol_many(g, 50)
         door = g.children()["doors"]

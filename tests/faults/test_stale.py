@@ -88,7 +88,11 @@ def test_an_old_snapshot_is_critical_on_the_health_page(short_lived: Gambeson) -
     with (g.data / "control.db-shm").open("r+b") as index:
         fcntl.lockf(index, fcntl.LOCK_EX, 8, 120)  # SQLite's locks for readers of the write-ahead log
         state = eventually(
-            lambda: (h := health(g)) and any(n["name"] == "snapshot" and n["state"] == "failed" for n in h["lines"]) and h,
+            lambda: (
+                (h := health(g))
+                and any(n["name"] == "snapshot" and n["state"] == "failed" for n in h["lines"])
+                and h
+            ),
             60,
             every=0.5,
         )

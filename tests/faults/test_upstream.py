@@ -1,4 +1,4 @@
-"""A mail server that fails before, during and after the sign-in, at every door: the person is told to come later, nobody
+"""A mail server that fails before, during and after the sign-in, at every door: people are told to come later, nobody
 hangs, the door lives on, and its memory stays what it was."""
 
 from __future__ import annotations
@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from faults.conftest import folder
-from faults.hands import answer, eventually, events, open_door, rss, session, sign_in
+from faults.hands import answer, events, eventually, open_door, rss, session, sign_in
 from faults.upstream import MODES, Upstream
 from peers.gambeson import Gambeson
 
@@ -26,7 +25,12 @@ def site() -> Iterator[tuple[Gambeson, dict[str, Upstream]]]:
     """The doors before four such servers, on loopback and without TLS."""
     servers = {kind: Upstream(kind) for kind in KINDS}
     schemes = {"imap": "imap", "pop3": "pop3", "submission": "smtp", "sieve": "sieve"}
-    options = {"imap": "--mail-server", "pop3": "--pop3-server", "submission": "--submission", "sieve": "--sieve-server"}
+    options = {
+        "imap": "--mail-server",
+        "pop3": "--pop3-server",
+        "submission": "--submission",
+        "sieve": "--sieve-server",
+    }
     args = [a for k, s in servers.items() for a in (options[k], f"{schemes[k]}+plain://127.0.0.1:{s.port}")]
     with folder() as path, Gambeson(path / "data", *args) as g:
         somebody(g)
@@ -85,7 +89,9 @@ def test_a_server_that_fails_means_come_later(site: tuple[Gambeson, dict[str, Up
 
 
 @pytest.mark.slow
-def test_a_server_that_says_nothing_is_left_after_half_a_minute(site: tuple[Gambeson, dict[str, Upstream]]) -> None:
+def test_a_server_that_says_nothing_is_left_after_half_a_minute(
+    site: tuple[Gambeson, dict[str, Upstream]],
+) -> None:
     g, servers = site
     for server in servers.values():
         server.mode = "silent"

@@ -15,7 +15,9 @@ from faults.hands import ALMA, sign_in
 from peers.gambeson import Gambeson
 
 
-@pytest.mark.parametrize("fault", ["plaintext", "closes in the handshake", "another's certificate", "half a handshake"])
+@pytest.mark.parametrize(
+    "fault", ["plaintext", "closes in the handshake", "another's certificate", "half a handshake"]
+)
 def test_tls_to_the_server_that_goes_wrong(fault: str) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     heard: list[bytes] = []

@@ -112,14 +112,16 @@ class Upstream:
         word = command.upper()
         if self.kind == "sieve" and word.startswith(b"AUTHENTICATE") and word.endswith(b"+}"):
             return b""  # the literal is still to come
-        if self.kind == "sieve" and word.startswith(b'"') or word == b"CAPABILITY":
+        if (self.kind == "sieve" and word.startswith(b'"')) or word == b"CAPABILITY":
             return GREETING["sieve"] if word == b"CAPABILITY" else self._verdict(b"", mode)
         tag = command.split(b" ")[0]
         if b"AUTH" in word and not word.startswith(b"CAPA"):
             return self._verdict(tag, mode)
         match self.kind:
             case "imap":
-                extra = b"* CAPABILITY IMAP4rev1 SASL-IR AUTH=OAUTHBEARER\r\n" if b"CAPABILITY" in word else b""
+                extra = (
+                    b"* CAPABILITY IMAP4rev1 SASL-IR AUTH=OAUTHBEARER\r\n" if b"CAPABILITY" in word else b""
+                )
                 return extra + tag + b" OK done\r\n"
             case "pop3":
                 if word.startswith(b"CAPA"):

@@ -137,7 +137,8 @@ def debian(folder: Path, users: dict[str, str], domains: str = "example.org") ->
     """Dovecot and Postfix with everything on: tokens, a master user, SASL for Postfix, Unix sockets."""
     pki = Pki(folder / "pki")
     auth = free_port()
-    extra = f"auth_failure_delay = 0\nauth_username_chars =\nservice auth {{\n inet_listener sasl {{\n  address = 127.0.0.1\n  port = {auth}\n }}\n}}\n"
+    extra = "auth_failure_delay = 0\nauth_username_chars =\n"
+    extra += f"service auth {{\n inet_listener sasl {{\n  address = 127.0.0.1\n  port = {auth}\n }}\n}}\n"
     for service, name in (("imap", "imap"), ("pop3", "pop3"), ("managesieve", "sieve")):
         extra += f"service {service}-login {{\n unix_listener {folder}/{name} {{\n  mode = 0666\n }}\n}}\n"
     peer = Dovecot(
@@ -185,4 +186,6 @@ def logged(site: Site, pattern: str, which: str = "dovecot", seconds: float = 10
         try:
             wait_until(lambda: bool(re.search(pattern, postfix.logged())), pattern, seconds)
         except TimeoutError:
-            raise AssertionError(f"{pattern!r} is not in Postfix's log:\n{postfix.logged()[-3000:]}") from None
+            raise AssertionError(
+                f"{pattern!r} is not in Postfix's log:\n{postfix.logged()[-3000:]}"
+            ) from None

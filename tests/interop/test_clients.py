@@ -15,8 +15,8 @@ from peers.clients import (
     curl,
     found,
     imap,
-    maildir_messages,
     mailbox,
+    maildir_messages,
     mbsync,
     message,
     msmtp,
@@ -138,7 +138,9 @@ READ = [
     pytest.param("imaps", [], "INBOX?SUBJECT {subject}", id="imaps"),
     pytest.param("imap", [], "INBOX?SUBJECT {subject}", id="imap-starttls"),
     pytest.param("imaps", ["--login-options", "AUTH=LOGIN"], "INBOX?SUBJECT {subject}", id="imaps-login"),
-    pytest.param("imaps", ["--login-options", "AUTH=PLAIN", "--sasl-ir"], "INBOX?SUBJECT {subject}", id="imaps-ir"),
+    pytest.param(
+        "imaps", ["--login-options", "AUTH=PLAIN", "--sasl-ir"], "INBOX?SUBJECT {subject}", id="imaps-ir"
+    ),
 ]
 
 
@@ -394,9 +396,13 @@ def test_typed_with_a_certificate(site: Site) -> None:
 @pytest.mark.peer("openssl")
 def test_typed_pop3_and_smtp_and_sieve(site: Site) -> None:
     login = site.login()
-    said = s_client(login, "pop3", f"USER {login.name}", f"PASS {login.secret}", "STAT", "QUIT", starttls="pop3")
+    said = s_client(
+        login, "pop3", f"USER {login.name}", f"PASS {login.secret}", "STAT", "QUIT", starttls="pop3"
+    )
     assert said.count("+OK") >= 4, said
-    said = s_client(login, "submission", "EHLO typed.example", "MAIL FROM:<x@example.org>", "QUIT", starttls="smtp")
+    said = s_client(
+        login, "submission", "EHLO typed.example", "MAIL FROM:<x@example.org>", "QUIT", starttls="smtp"
+    )
     assert "530 5.7.0" in said, said
     said = s_client(login, "sieve", "CAPABILITY", "LISTSCRIPTS", "LOGOUT", starttls="sieve")
     assert '"SASL" "PLAIN' in said, said
@@ -408,7 +414,15 @@ def test_typed_pop3_and_smtp_and_sieve(site: Site) -> None:
 def test_old_tls_is_refused(site: Site, version: str) -> None:
     login = site.login()
     done = run(
-        [program_of("openssl"), "s_client", version, "-cipher", "ALL:@SECLEVEL=0", "-connect", f"localhost:{login.port('imaps')}"]
+        [
+            program_of("openssl"),
+            "s_client",
+            version,
+            "-cipher",
+            "ALL:@SECLEVEL=0",
+            "-connect",
+            f"localhost:{login.port('imaps')}",
+        ]
     )
     assert "Cipher is (NONE)" in done.stdout, done.stdout
 

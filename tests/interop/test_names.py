@@ -27,7 +27,11 @@ def books() -> Iterator[Site]:
     if why := missing() or missing_programs("postfix"):
         pytest.skip(why)
     users = {UNICODE: "x", ASCII: "x", PLAIN: "x", "kasse@xn--bcher-kva.example": "x"}
-    with open_folder("gin") as folder, debian(folder, users, domains="example.org, bücher.example, xn--bcher-kva.example") as peers, open_folder("gib") as data:
+    with (
+        open_folder("gin") as folder,
+        debian(folder, users, domains="example.org, bücher.example, xn--bcher-kva.example") as peers,
+        open_folder("gib") as data,
+    ):
         settings = peers.servers("implicit", name="debian", ca=peers.ca, trusts_us=True)
         with before(peers, data, settings, {}) as site:
             site.gambeson.run("org", "domain", "add", "bücher.example", "--org", "example")

@@ -1,4 +1,4 @@
-"""A load balancer in front: HAProxy and swaks with PROXY version 1 and 2, from a source that is listed and from others."""
+"""A load balancer in front: HAProxy and swaks with PROXY version 1 and 2, from a listed source and from others."""
 
 from __future__ import annotations
 
@@ -49,7 +49,12 @@ def haproxy(behind: Site) -> Iterator[dict[str, int]]:
         pytest.skip(f"haproxy: {error} (Debian package haproxy)")
     ports, text = {}, HAPROXY
     for listener in ("imaps", "imap", "submissions"):
-        for name, send, source in (("v1", "send-proxy", PROXY), ("v2", "send-proxy-v2", PROXY), ("stranger", "send-proxy", "127.0.0.51"), ("none", "", PROXY)):
+        for name, send, source in (
+            ("v1", "send-proxy", PROXY),
+            ("v2", "send-proxy-v2", PROXY),
+            ("stranger", "send-proxy", "127.0.0.51"),
+            ("none", "", PROXY),
+        ):
             ports[f"{listener}-{name}"] = port = free_port()
             text += (
                 f"listen {listener}-{name}\n  bind 127.0.0.1:{port}\n  source {source}\n"
@@ -95,7 +100,9 @@ def test_the_person_behind_the_balancer_is_seen(behind: Site, haproxy: dict[str,
 
 @pytest.mark.peer("haproxy")
 @pytest.mark.parametrize("name", ["stranger", "none"])
-def test_from_elsewhere_or_without_a_header_the_connection_closes(behind: Site, haproxy: dict[str, int], name: str) -> None:
+def test_from_elsewhere_or_without_a_header_the_connection_closes(
+    behind: Site, haproxy: dict[str, int], name: str
+) -> None:
     with pytest.raises((OSError, imaplib.IMAP4.abort)):
         session(behind.login(), haproxy[f"imaps-{name}"])
 
@@ -119,7 +126,9 @@ V2 = build_v2("2001:db8::7", 40000, "2001:db8::1", 143)
 
 
 @pytest.mark.parametrize("header", [V1, V2], ids=["v1", "v2"])
-@pytest.mark.parametrize(("listener", "greeting"), [("imap", b"* OK"), ("pop3", b"+OK"), ("submission", b"220 "), ("sieve", b'"')])
+@pytest.mark.parametrize(
+    ("listener", "greeting"), [("imap", b"* OK"), ("pop3", b"+OK"), ("submission", b"220 "), ("sieve", b'"')]
+)
 def test_every_door_takes_both_versions(behind: Site, header: bytes, listener: str, greeting: bytes) -> None:
     assert first_octets(behind, listener, header).startswith(greeting)
     assert first_octets(behind, listener, header, "127.0.0.49") == b""

@@ -19,7 +19,14 @@ from peers.pki import Pki
 pytestmark = pytest.mark.peer("dovecot", "postfix")
 
 GOOD = ("pin-implicit", "pin-starttls", "ca-name")
-BAD = ("wrong-ca-implicit", "wrong-ca-starttls", "wrong-pin-implicit", "wrong-pin-starttls", "wrong-name", "no-starttls")
+BAD = (
+    "wrong-ca-implicit",
+    "wrong-ca-starttls",
+    "wrong-pin-implicit",
+    "wrong-pin-starttls",
+    "wrong-name",
+    "no-starttls",
+)
 ROAMING = "roaming@example.org"  # on no server of its own: whichever is well
 UNLUCKY, NEIGHBOUR = "unlucky@example.org", "neighbour@example.org"
 
@@ -57,7 +64,10 @@ def site(first: Dovecot) -> Iterator[Site]:  # instead of the shared ones
                 "priority": 2,
             },
             "pin-implicit": {"imap": implicit, "pin": pin},
-            "pin-starttls": {"imap": starttls, "pin": ":".join(pin[i : i + 2].upper() for i in range(0, 64, 2))},
+            "pin-starttls": {
+                "imap": starttls,
+                "pin": ":".join(pin[i : i + 2].upper() for i in range(0, 64, 2)),
+            },
             "ca-name": {"imap": by_address, "ca": peers.ca, "server_name": "localhost"},
             "wrong-ca-implicit": {"imap": implicit, "ca": other},
             "wrong-ca-starttls": {"imap": starttls, "ca": other},
@@ -67,7 +77,9 @@ def site(first: Dovecot) -> Iterator[Site]:  # instead of the shared ones
             # Postfix's plain port, where no STARTTLS is spoken for IMAP: garbage is no reason to go on in plaintext.
             "no-starttls": {"imap": f"imap://localhost:{mail['smtp']}", "ca": peers.ca},
         }
-        text = "".join(table("server", {"name": n, "priority": 50, **master, **v}) for n, v in servers.items())
+        text = "".join(
+            table("server", {"name": n, "priority": 50, **master, **v}) for n, v in servers.items()
+        )
         sealed = {"sign_in": "sealed", "imap": implicit, "ca": peers.ca, "trusts_us": True, "priority": 60}
         text += table("server", {"name": "sealed", **sealed})
         on = {f"{name}@example.org": ("--server", name) for name in (*GOOD, *BAD)}
@@ -129,7 +141,9 @@ def test_when_the_first_server_dies_the_next_serves_and_back(site: Site, first: 
 
 
 @pytest.mark.slow
-def test_where_no_server_is_well_the_person_is_told_to_come_later_and_soon_can(site: Site, first: Dovecot) -> None:
+def test_where_no_server_is_well_the_person_is_told_to_come_later_and_soon_can(
+    site: Site, first: Dovecot
+) -> None:
     assert site.debian
     who = login(site, ROAMING)
     second = site.debian.dovecot

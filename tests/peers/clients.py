@@ -11,7 +11,6 @@ import imaplib
 import os
 import poplib
 import re
-import shutil
 import smtplib
 import ssl
 import subprocess
@@ -120,7 +119,11 @@ def smtp(login: Login, *, starttls: bool = False) -> smtplib.SMTP:
 
 
 def run(
-    command: list[str], *, stdin: str | bytes = "", env: dict[str, str] | None = None, timeout: float = PATIENCE
+    command: list[str],
+    *,
+    stdin: str | bytes = "",
+    env: dict[str, str] | None = None,
+    timeout: float = PATIENCE,
 ) -> subprocess.CompletedProcess[str]:
     """Runs a program; its output as text with undecodable octets replaced."""
     data = stdin.encode() if isinstance(stdin, str) else stdin
@@ -166,9 +169,7 @@ def msmtp(
     return run([program("msmtp"), "-C", str(settings), *to], stdin=content)
 
 
-def mbsync(
-    login: Login, folder: Path, *, starttls: bool = False
-) -> subprocess.CompletedProcess[str]:
+def mbsync(login: Login, folder: Path, *, starttls: bool = False) -> subprocess.CompletedProcess[str]:
     """One run of mbsync between the INBOX and the Maildir ``folder``/inbox."""
     (folder / "inbox").mkdir(parents=True, exist_ok=True)
     settings = folder / "mbsyncrc"
@@ -189,7 +190,12 @@ def swaks(login: Login, to: str, *more: str, starttls: bool = False) -> subproce
     """swaks, sending its test message."""
     listener = "submission" if starttls else "submissions"
     command = [program("swaks"), "--server", "localhost", "--port", str(login.port(listener))]
-    command += ["--tls" if starttls else "--tls-on-connect", "--tls-verify", "--tls-ca-path", login.gambeson.ca]
+    command += [
+        "--tls" if starttls else "--tls-on-connect",
+        "--tls-verify",
+        "--tls-ca-path",
+        login.gambeson.ca,
+    ]
     if login.certificate:
         command += ["--tls-cert", str(login.certificate), "--tls-key", str(login.certificate)]
     command += ["--from", login.name, "--to", to, "--timeout", "20"]
@@ -207,17 +213,24 @@ def sieve_connect(login: Login, folder: Path, commands: str) -> subprocess.Compl
     return run([*command, "--exec", str(script)], stdin=login.secret + "\n")
 
 
-def s_client(
-    login: Login, listener: str, *lines: str, starttls: str = "", quiet: float = 1.0
-) -> str:
+def s_client(login: Login, listener: str, *lines: str, starttls: str = "", quiet: float = 1.0) -> str:
     """What openssl s_client prints for lines typed into it, each after the answer to the last had time to come."""
     command = [program("openssl"), "s_client", "-connect", f"localhost:{login.port(listener)}", "-quiet"]
-    command += ["-CAfile", login.gambeson.ca, "-verify_return_error", "-verify_hostname", "localhost", "-crlf"]
+    command += [
+        "-CAfile",
+        login.gambeson.ca,
+        "-verify_return_error",
+        "-verify_hostname",
+        "localhost",
+        "-crlf",
+    ]
     if starttls:
         command += ["-starttls", starttls]
     if login.certificate:
         command += ["-cert", str(login.certificate), "-key", str(login.certificate)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     assert process.stdin
     with contextlib.suppress(BrokenPipeError):
         for line in lines:
@@ -253,17 +266,17 @@ class Neomutt:
             f'set smtp_pass = "{login.secret}"\nset smtp_authenticators = "plain"\n'
             f'set from = "{login.name}"\nset use_from = yes\nset realname = "Mutt"\n'
             f'set editor = "{editor}"\nset tmpdir = "{folder}/tmp"\nset copy = no\nset sort = reverse-date-received\n'
-            'set pager_stop = yes\nset wait_key = no\nset abort_unmodified = no\nset fast_reply = yes\n'
+            "set pager_stop = yes\nset wait_key = no\nset abort_unmodified = no\nset fast_reply = yes\n"
             'set certificate_file = ""\nset header_cache = ""\nset mail_check = 1\nset beep = no\n'
-            f'set autoedit = yes\nset edit_headers = no\nset confirmappend = no\n'
+            "set autoedit = yes\nset edit_headers = no\nset confirmappend = no\n"
         )
         settings.chmod(0o600)
         self._socket = f"gmb-{uuid.uuid4().hex[:10]}"
         environ = {**os.environ, "HOME": str(folder), "TERM": "xterm", "LC_ALL": "C.UTF-8"}
         environ.pop("TMUX", None)
+        new = ["new-session", "-d", "-x", "110", "-y", "40", program("neomutt"), "-n", "-F", str(settings)]
         subprocess.run(
-            [program("tmux"), "-L", self._socket, "-f", "/dev/null", "new-session", "-d", "-x", "110", "-y", "40"]
-            + [program("neomutt"), "-n", "-F", str(settings)],
+            [program("tmux"), "-L", self._socket, "-f", "/dev/null", *new],
             check=True,
             env=environ,
             timeout=20,
@@ -307,14 +320,6 @@ def maildir_messages(folder: Path) -> list[bytes]:
     return [path.read_bytes() for sub in ("new", "cur") for path in sorted((folder / sub).glob("*"))]
 
 
-def have(*names: str) -> bool:
-    """Whether all these programs are installed."""
-    try:
-        return all(program(name) for name in names)
-    except LookupError:
-        return False
-
-
 def enrol_certificate(gambeson: Gambeson, address: str, folder: Path, name: str = "Laptop") -> Path:
     """Registers a device with a client certificate; the PEM file with certificate and key."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -323,8 +328,3 @@ def enrol_certificate(gambeson: Gambeson, address: str, folder: Path, name: str 
         "--certificate", "--out", str(folder),
     )  # fmt: skip
     return Path(given["certificate"]["files"]["pem"])
-
-
-def remove_tree(folder: Path) -> None:
-    """Deletes a folder."""
-    shutil.rmtree(folder, ignore_errors=True)

@@ -157,6 +157,22 @@ def test_a_worker_from_before_an_upgrade_that_hands_nothing_over_is_not_waited_f
     conversation(main, tmp_path)
 
 
+def test_a_door_is_as_old_as_its_last_word_from_the_first_snapshot_on(tmp_path):
+    async def main(worker):
+        door = Door(worker, "doors.1.0")
+        await door.link.first(5)
+        await asyncio.sleep(0.2)
+        young = worker.snapshot_ages()["doors.1.0"]
+        assert young < 5
+        door.link._ticker.cancel()  # it hangs
+        await asyncio.sleep(0.5)
+        assert worker.snapshot_ages()["doors.1.0"] >= young + 0.5
+        worker.remove_peer("doors.1.0")
+        assert worker.snapshot_ages() == {}
+
+    conversation(main, tmp_path)
+
+
 def test_what_is_longer_than_the_limit_is_not_taken(tmp_path):
     async def main(worker):
         ours, theirs = pair()

@@ -90,7 +90,9 @@ def _request(path: Path) -> bytes:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         good = False
     if not good:
-        raise EnrolmentError(f"{path} is no signing request in PEM, or its signature does not fit; make it anew.")
+        raise EnrolmentError(
+            f"{path} is no signing request in PEM, or its signature does not fit; make it anew."
+        )
     return request
 
 

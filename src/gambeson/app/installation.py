@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from gambeson.model.address import canonical_domain
 from gambeson.model.server import MailServer
 from gambeson.model.snapshot import SnapshotIndex
@@ -144,13 +146,15 @@ class Installation:
         return SnapshotIndex(made)
 
     def servers(self) -> tuple[MailServer, ...]:
-        """The mail servers behind the doors: the settings', or the playground's where it runs."""
-        from gambeson.playground.serve import mail_server
-
-        instance = self.place.data / "instance"
-        if not self.config.servers and self.place.playground_marker.is_file() and instance.is_file():
-            return (mail_server(instance.read_text().strip()),)
-        return self.config.servers
+        """The mail servers behind the doors: the settings', else those that the last ``up`` was given or brought."""
+        if self.config.servers or not self.place.servers.is_file():
+            return self.config.servers
+        try:
+            return msgspec.json.decode(self.place.servers.read_bytes(), type=tuple[MailServer, ...])
+        except (OSError, msgspec.MsgspecError):
+            raise InstallationError(
+                f"{self.place.servers} cannot be read; start gambeson up once.", 3
+            ) from None
 
     def tell(self) -> Told:
         """Have every door act on the store as it is now, within a second; nothing to do where nothing runs."""

@@ -43,6 +43,11 @@ class Place:
         return self.data / "tls" / "token-key.pem"
 
     @property
+    def servers(self) -> Path:
+        """The mail servers that the last ``up`` stood before (JSON): those of the command line stand nowhere else."""
+        return self.data / "servers.json"
+
+    @property
     def backups(self) -> Path:
         """Backups that an upgrade takes before it changes anything."""
         return self.data / "backups"

@@ -9,13 +9,16 @@ import os
 import secrets
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from gambeson.model.access import DoorKind
 from gambeson.model.asset import DeviceKind, DeviceState
+from gambeson.model.server import MailServer
 from gambeson.playground import sample
 from gambeson.process.privileges import user_ids
 from gambeson.process.run_directory import RunError, give_file, own_folder
@@ -79,7 +82,9 @@ def check_certificates(config: Config) -> None:
                 with open(path, "rb"):
                     pass
             except OSError as error:
-                raise RunError(f"{path} cannot be read ({error.strerror}); correct the path in [tls]") from None
+                raise RunError(
+                    f"{path} cannot be read ({error.strerror}); correct the path in [tls]"
+                ) from None
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, _no_passphrase)
         except (ssl.SSLError, ValueError):
@@ -138,6 +143,14 @@ def _write_public(path: Path, text: str) -> None:
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644), "w") as file:
         file.write(text)
     new.replace(path)
+
+
+def remember_servers(place: Place, servers: Sequence[MailServer]) -> None:
+    """Keep what the doors stand before, for the commands that look at it from outside the processes."""
+    new = place.servers.with_suffix(".new")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(tuple(servers)))
+    new.replace(place.servers)
 
 
 def open_store(place: Place, url: str) -> tuple[Store, Path | None]:

@@ -71,6 +71,7 @@ def run(wish: Wish, told: Callable[[str], None]) -> int:
     with store:
         if planner.playground is not None:
             passwords = setup.sample_organisation(place, store)
+    setup.remember_servers(place, planner.servers)
     setup.hand_over(place, planner.users)
     if backup is not None:
         told(f"The store was upgraded; the backup from before is {backup}.")

@@ -77,10 +77,10 @@ def duration(text: str) -> float:
 def moment(text: str) -> float:
     """A date (``2027-01-31``), a time (RFC 3339) or a duration from now, as seconds since 1970. Raises CommandError."""
     if _DURATION.match(text.strip().lower()):
-        at = now() + duration(text)
-        if at > _LAST:
+        end = now() + duration(text)
+        if end > _LAST:
             raise CommandError(f"{text!r} is beyond the year 9998; give an earlier end, such as 90d.")
-        return at
+        return end
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

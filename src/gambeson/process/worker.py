@@ -239,6 +239,9 @@ class Worker:
                 self._publisher.hello(name, number)
             case SnapshotAck(number=number):
                 self._publisher.acknowledge(name, number)
+                if number == self._publisher.number:
+                    age = max(0.0, self._clock() - self._publisher.made_at)
+                    self._ages[name] = (age, asyncio.get_running_loop().time())
             case SegmentClosed(segment=segment):
                 self._ingestion.close_segment(name, segment)
             case SnapshotAge(seconds=seconds):

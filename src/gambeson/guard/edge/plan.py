@@ -146,4 +146,5 @@ def _read(path: str) -> str:
     try:
         return Path(path).read_text("ascii")
     except (OSError, UnicodeDecodeError) as error:
-        raise PlanError(f"the authority's file {path} can't be read: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else "it is no PEM"
+        raise PlanError(f"the authority's file {path} can't be read ({why}); correct its path.") from None

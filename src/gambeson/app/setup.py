@@ -16,8 +16,6 @@ from typing import Any
 
 import msgspec
 
-from gambeson.model.access import DoorKind
-from gambeson.model.asset import DeviceKind, DeviceState
 from gambeson.model.server import MailServer
 from gambeson.playground import sample
 from gambeson.process.privileges import user_ids
@@ -185,18 +183,8 @@ def sample_organisation(place: Place, store: Store) -> dict[str, str]:
     organisation = store.create_organisation(sample.ORGANISATION, domains=[sample.DOMAIN], by=BY, at=now)
     passwords = {}
     for person in sample.PEOPLE:
-        account = organisation.accounts.create(person.address, aliases=person.aliases, by=BY, at=now)
+        organisation.accounts.create(person.address, aliases=person.aliases, by=BY, at=now)
         passwords[person.address] = secrets.token_urlsafe(9)
-        if person is sample.PEOPLE[1]:
-            organisation.devices.create(
-                account.id,
-                "Bruno's new tablet",
-                doors=[DoorKind.IMAP, DoorKind.SUBMISSION],
-                kind=DeviceKind.PERSONAL,
-                state=DeviceState.QUARANTINED,
-                by=BY,
-                at=now,
-            )
     new = marker.with_suffix(".new")
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
         json.dump(passwords, file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
@@ -187,7 +188,7 @@ class _Stands:
     def ready(self, addresses: Mapping[str, tuple[str, int]], run: RunDirectory) -> None:
         """Everything answers."""
         self.stood = True
-        devices = self._sample_device() if self._planner.playground is not None else []
+        devices = self._sample_devices() if self._planner.playground is not None else []
         document = self._document(addresses, devices)
         run.write_ready(document)
         self._tell(addresses, devices)
@@ -216,42 +217,54 @@ class _Stands:
             "playground": playground,
         }
 
-    def _sample_device(self) -> list[dict[str, object]]:
-        """Alma's registered computer, made once; its secret is shown because this is a playground."""
-        path = self._place.playground / "device.txt"
-        person = sample.PEOPLE[0]
-        doors = [door.value for door in MAIL_DOORS]
+    def _sample_devices(self) -> list[dict[str, object]]:
+        """A registered and a quarantined device, made once; their secrets are shown because this is a playground."""
+        path = self._place.playground / "devices.json"
         if not path.is_file():
-            secret = device_secret.make(secrets.token_bytes(device_secret.ENTROPY_BYTES))
-            keeper = AdminKeeper(self._place.run / "keeper.sock")
-            verifier = keeper.secret_verifier(secret.text)
-            hashes = {address: keeper.hash_password(text) for address, text in self._passwords.items()}
-            now = time.time()
-            with Store.open(self._url, migrate=False) as store:
-                organisation = store.organisation(sample.ORGANISATION)
-                for address, hashed in hashes.items():
-                    known = organisation.accounts.find(address)
-                    organisation.accounts.set_password(known.id, hashed, by=setup.BY, at=now)
-                account = organisation.accounts.find(person.address)
-                device = organisation.devices.create(
-                    account.id, "Alma's computer", doors=MAIL_DOORS, by=setup.BY, at=now
-                )
-                organisation.credentials.add(
-                    device.id,
-                    CredentialKind.DEVICE_SECRET,
-                    secret.public_id,
-                    verifier=verifier,
-                    by=setup.BY,
-                    at=now,
-                )
+            made = self._make_sample_devices()
             with open(
                 os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w"
             ) as file:
-                file.write(secret.text)
+                json.dump(made, file)
             AdminWorker(self._place.run / "worker.sock").publish(5.0)
-        return [
-            {"address": person.address, "name": "Alma's computer", "doors": doors, "secret": path.read_text()}
-        ]
+        devices: list[dict[str, object]] = json.loads(path.read_text())
+        return devices
+
+    def _make_sample_devices(self) -> list[dict[str, object]]:
+        keeper = AdminKeeper(self._place.run / "keeper.sock")
+        now = time.time()
+        made: list[dict[str, object]] = []
+        with Store.open(self._url, migrate=False) as store:
+            organisation = store.organisation(sample.ORGANISATION)
+            for address, text in self._passwords.items():
+                account = organisation.accounts.find(address)
+                organisation.accounts.set_password(
+                    account.id, keeper.hash_password(text), by=setup.BY, at=now
+                )
+            for device in sample.DEVICES:
+                account = organisation.accounts.find(device.address)
+                secret = device_secret.make(secrets.token_bytes(device_secret.ENTROPY_BYTES))
+                registered = organisation.devices.create(
+                    account.id, device.name, doors=MAIL_DOORS, state=device.state, by=setup.BY, at=now
+                )
+                organisation.credentials.add(
+                    registered.id,
+                    CredentialKind.DEVICE_SECRET,
+                    secret.public_id,
+                    verifier=keeper.secret_verifier(secret.text),
+                    by=setup.BY,
+                    at=now,
+                )
+                made.append(
+                    {
+                        "address": device.address,
+                        "name": device.name,
+                        "state": device.state.value,
+                        "doors": [door.value for door in MAIL_DOORS],
+                        "secret": secret.text,
+                    }
+                )
+        return made
 
     def _tell(self, addresses: Mapping[str, tuple[str, int]], devices: list[dict[str, object]]) -> None:
         lines = ["The doors stand:"]
@@ -267,7 +280,9 @@ class _Stands:
         lines = ["", "This is the playground, for trying things out on this machine only. Its people:"]
         lines += [f"  {address:<30} password {password}" for address, password in self._passwords.items()]
         for device in devices:
-            lines.append(f"  {device['address']:<30} device   {device['secret']}  ({device['name']})")
+            lines.append(
+                f"  {device['address']:<30} device   {device['secret']}  ({device['name']}, {device['state']})"
+            )
         lines += [
             "A mail program with the password is refused; with the device secret it reads and sends mail.",
             "A device of your own: ./gambeson device enrol bruno@playground.example --name Phone "

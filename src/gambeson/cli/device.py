@@ -52,6 +52,7 @@ def add(commands: Commands) -> None:
     for name, summary, run in (
         ("revoke", "take a device's credentials away for ever, and close its sessions", run_revoke),
         ("approve", "let a quarantined device in", run_approve),
+        ("quarantine", "answer a device, but serve it nothing until it is approved", run_quarantine),
         ("block", "shut a device out", run_block),
         ("lost", "shut a lost device out", run_lost),
     ):
@@ -202,6 +203,11 @@ def run_revoke(args: Namespace) -> int:
 def run_approve(args: Namespace) -> int:
     """Lets it in."""
     return _act(args, "is registered", "registered")
+
+
+def run_quarantine(args: Namespace) -> int:
+    """Answers it, serves nothing."""
+    return _act(args, "is in quarantine", "quarantined")
 
 
 def run_block(args: Namespace) -> int:

@@ -11,6 +11,8 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
+from gambeson.model.asset import DeviceState
+
 DOMAIN = "playground.example"
 ORGANISATION = "playground"
 SERVER_NAME = "playground"
@@ -35,6 +37,21 @@ PEOPLE = (
     Person("alma", "Alma Weaver", (f"office@{DOMAIN}",)),
     Person("bruno", "Bruno Smith"),
     Person("chiara", "Chiara Miller"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleDevice:
+    """A device that is there from the start."""
+
+    address: str
+    name: str
+    state: DeviceState
+
+
+DEVICES = (
+    SampleDevice(PEOPLE[0].address, "Alma's computer", DeviceState.REGISTERED),
+    SampleDevice(PEOPLE[1].address, "Bruno's new tablet", DeviceState.QUARANTINED),
 )
 
 _LETTERS = (

@@ -118,7 +118,7 @@ class Door:
             client.drop("a side left during sign-in")
             return False
         transport, to_client, to_server = handed
-        to_client += side.take()
+        to_client += side.hand_over()
         timeouts, limits = self.settings.timeouts, self.settings.limits
         relayed = request.door is DoorKind.SUBMISSION
         session = Session(

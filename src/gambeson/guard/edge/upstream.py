@@ -119,7 +119,7 @@ class UpstreamSide(asyncio.Protocol):
     def __init__(
         self, dialogue: ClientDialogue, endpoint: Endpoint, trust: UpstreamTrust, patience: Patience
     ) -> None:
-        self._dialogue = dialogue
+        self._dialogue: ClientDialogue | None = dialogue
         self._endpoint = endpoint
         self._patience = patience
         self._tls = trust.context(endpoint) if endpoint.tls is not UpstreamTls.NONE else None
@@ -127,12 +127,13 @@ class UpstreamSide(asyncio.Protocol):
         self._upgrading: asyncio.Task[None] | None = None
         self._held = True  # what arrives is kept, not read: until verified, and while TLS begins
         self.transport: asyncio.Transport | None = None
-        self.outcome: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
+        self.outcome: asyncio.Future[Ready] | None = asyncio.get_running_loop().create_future()
 
     def begin(self) -> None:
         """The connection is verified: let the dialogue speak."""
         self._held = False
-        self._run(self._dialogue.start())
+        if self._dialogue is not None:
+            self._run(self._dialogue.start())
         self._read_kept()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -142,7 +143,7 @@ class UpstreamSide(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Octets came."""
-        if self._held or self.outcome.done():
+        if self._held or self._settled or self._dialogue is None:
             self._keep(data)
         else:
             self._run(self._dialogue.receive(data))
@@ -151,8 +152,21 @@ class UpstreamSide(asyncio.Protocol):
         """The connection is gone."""
         self._fail(False, "the mail server closed the connection")
 
-    def take(self) -> bytes:
-        """What came behind the sign-in; from now on somebody else reads."""
+    def hand_over(self) -> bytes:
+        """What came behind the sign-in; from now on somebody else reads.
+
+        We let go of everything, the credential first: uvloop's transport keeps the method that took its octets
+        last, and so us, for as long as the session lasts.
+        """
+        self._dialogue = None
+        self.outcome = None
+        return self._take()
+
+    @property
+    def _settled(self) -> bool:
+        return self.outcome is None or self.outcome.done()
+
+    def _take(self) -> bytes:
         data = bytes(self._buffer)
         self._buffer.clear()
         return data
@@ -191,7 +205,7 @@ class UpstreamSide(asyncio.Protocol):
         self._buffer += data
 
     def _fail(self, refused: bool, text: str) -> None:
-        if not self.outcome.done():
+        if self.outcome is not None and not self.outcome.done():
             # Servers like to repeat the command that they did not understand, credential and all.
             self.outcome.set_exception(SignInFailed(refused, _TOKEN_LIKE.sub("***", text)[:200]))
 
@@ -210,7 +224,7 @@ class UpstreamSide(asyncio.Protocol):
                     self._upgrading = asyncio.get_running_loop().create_task(self._upgrade())
                 case Ready():
                     transport.pause_reading()
-                    if not self.outcome.done():
+                    if self.outcome is not None and not self.outcome.done():
                         self.outcome.set_result(command)
                 case Failed(kind, text):
                     self._fail(kind == "refused", text)
@@ -229,12 +243,13 @@ class UpstreamSide(asyncio.Protocol):
                 self.transport.abort()
             return
         self._held = False
-        self._run(self._dialogue.tls_started())
+        if self._dialogue is not None:
+            self._run(self._dialogue.tls_started())
         self._read_kept()
 
     def _read_kept(self) -> None:
-        if self._buffer and not self._held and not self.outcome.done():
-            self._run(self._dialogue.receive(self.take()))
+        if self._buffer and not self._held and not self._settled and self._dialogue is not None:
+            self._run(self._dialogue.receive(self._take()))
 
 
 def server_hostname(endpoint: Endpoint) -> str:
@@ -254,6 +269,8 @@ async def sign_in(
     Raises Unreachable (try another server) or SignInFailed.
     """
     side = UpstreamSide(dialogue, endpoint, trust, patience)
+    outcome = side.outcome
+    assert outcome is not None
     try:
         await _connect(side, endpoint, trust, patience, header)
     except TimeoutError:
@@ -268,7 +285,7 @@ async def sign_in(
     try:
         side.begin()
         with Within(asyncio.get_running_loop(), patience.sign_in):
-            return side, await side.outcome
+            return side, await outcome
     except TimeoutError:
         _cut(side)
         raise SignInFailed(False, "the mail server took too long to sign us in") from None
@@ -318,7 +335,7 @@ async def _connect_unix(path: str) -> socket.socket:
 
 
 def _cut(side: UpstreamSide) -> None:
-    if side.outcome.done() and not side.outcome.cancelled():
+    if side.outcome is not None and side.outcome.done() and not side.outcome.cancelled():
         side.outcome.exception()  # seen: asyncio must not complain about it
     if side.transport is not None:
         side.transport.abort()

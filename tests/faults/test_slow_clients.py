@@ -4,6 +4,7 @@ gets in all the while, and memory stays bounded."""
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import secrets
 import select
@@ -158,10 +159,12 @@ def test_ten_thousand_who_only_connect(many_descriptors: None) -> None:
         for listener in DOORS * 3:
             assert sign_in(g, listener, ALMA, g.secret, source="127.250.1.1") == "in", listener
         assert rss(door) - before < 96 * 1024
-        assert len(open_files(door)) < 2_500  # the limit of unauthenticated connections, and some
+        if os.geteuid() == 0:  # nobody else may look into a door
+            assert len(open_files(door)) < 2_500  # the limit of unauthenticated connections, and some
         for sock in crowd:
             sock.close()
-        eventually(lambda: len(open_files(door)) < 60, 20, every=0.5)
+        if os.geteuid() == 0:
+            eventually(lambda: len(open_files(door)) < 60, 20, every=0.5)
         assert g.children()["doors"] == door
 
 

@@ -388,7 +388,7 @@ def test_typed_imap(site: Site, listener: str, starttls: str) -> None:
 @pytest.mark.peer("openssl")
 def test_typed_with_a_certificate(site: Site) -> None:
     login = site.with_certificate()
-    said = s_client(login, "imaps", "a authenticate external =", "b select INBOX", "c logout", quiet=1.5)
+    said = s_client(login, "imaps", "a authenticate external =", "b select INBOX", "c logout")
     assert "\na OK" in said.replace("\r", ""), said
     assert "\nb OK" in said.replace("\r", ""), said
 

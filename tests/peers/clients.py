@@ -213,7 +213,7 @@ def sieve_connect(login: Login, folder: Path, commands: str) -> subprocess.Compl
     return run([*command, "--exec", str(script)], stdin=login.secret + "\n")
 
 
-def s_client(login: Login, listener: str, *lines: str, starttls: str = "", quiet: float = 1.0) -> str:
+def s_client(login: Login, listener: str, *lines: str, starttls: str = "", quiet: float = 0.4) -> str:
     """What openssl s_client prints for lines typed into it, each after the answer to the last had time to come."""
     command = [program("openssl"), "s_client", "-connect", f"localhost:{login.port(listener)}", "-quiet"]
     command += [

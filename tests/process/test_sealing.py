@@ -119,3 +119,11 @@ def test_systemd_credential_and_passphrase(tmp_path):
     assert first != read_master(tmp_path / "p", passphrase="correct horse battery2")
     with pytest.raises(SealingError, match="12 characters"):
         stretch("short", os.urandom(16))
+
+
+def test_a_key_file_that_the_settings_name_is_never_made_by_itself(tmp_path):
+    from gambeson.process.keys import read_master
+
+    with pytest.raises(SealingError, match="is missing: name the right file, or make one"):
+        read_master(tmp_path / "keeper", key_file=tmp_path / "typo.key")
+    assert not (tmp_path / "typo.key").exists()

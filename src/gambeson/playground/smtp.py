@@ -5,6 +5,7 @@ There is no way out: mail for anybody else is refused with a sentence that says 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -82,6 +83,10 @@ class Delivery:
         except OSError as error:
             return f"451 4.3.0 not delivered: {error.strerror}"
         return "250 2.0.0 delivered"
+
+
+# aiosmtpd warns at every connection that AUTH without TLS is weak; this server listens on Unix sockets only.
+warnings.filterwarnings("ignore", message="Requiring AUTH while not requiring TLS", module="aiosmtpd")
 
 
 def factory(boxes: Mailboxes, door: TokenDoor) -> Callable[[], Any]:

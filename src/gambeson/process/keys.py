@@ -86,8 +86,9 @@ def read_master(
     credential = read_credential(credentials)
     if credential is not None:
         return credential
-    path = key_file if key_file is not None else folder / "master.key"
-    return read_key_file(path, make=not (folder / "keys.sealed").exists())
+    if key_file is not None:
+        return read_key_file(key_file)  # named by the settings: a missing one is a typo, not a first start
+    return read_key_file(folder / "master.key", make=not (folder / "keys.sealed").exists())
 
 
 def _salt(folder: Path) -> bytes:

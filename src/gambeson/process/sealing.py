@@ -94,6 +94,11 @@ def read_key_file(path: Path, make: bool = False) -> bytes:
         _make_key_file(path)
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        how = f"(umask 077; head -c 32 /dev/urandom > {path})"
+        raise SealingError(
+            f"the keeper's key {path} is missing: name the right file, or make one with {how}"
+        ) from None
     except OSError as error:
         raise SealingError(f"the keeper's key {path} cannot be read: {error.strerror}") from None
     with open(fd, "rb") as file:

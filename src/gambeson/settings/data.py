@@ -112,7 +112,7 @@ class SnapshotAge:
         3600, whole(60, 86400), "Older: nobody new is admitted.", "An outage of an hour is survived."
     )
     warn_age_s: int = setting(
-        30, whole(5, 86400), "Older: a critical finding.", "Ten missed beats of the worker."
+        30, whole(20, 86400), "Older: a critical finding.", "Three missed beats of the worker."
     )
 
     def check(self) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import binascii
 from enum import Enum, auto
 
-from gambeson.model.access import RawLogin
+from gambeson.model.access import Mechanism, RawLogin
 
 from .dialogue import Authenticate, Close, Command, Ready, Refusal, Send, StartTls
 from .limits import MAX_COMMANDS, MAX_FAILURES, MAX_NAME, MAX_PENDING, MAX_SASL
@@ -30,6 +30,7 @@ from .smtp_extensions import KEPT
 
 _LINE = MAX_SASL + 2  # RFC 4954 section 4: the base64 line with its CRLF
 
+_BEARER = (Mechanism.OAUTHBEARER, Mechanism.XOAUTH2)
 _NEEDS_LOGIN = ("MAIL", "RCPT", "DATA", "BDAT", "VRFY", "EXPN", "ETRN", "XCLIENT", "BURL")
 
 
@@ -218,7 +219,8 @@ class SmtpServer:
         if len(words) not in (1, 2):
             raise SmtpError(501, "5.5.4", "AUTH needs a mechanism")
         mechanism = words[0].decode("ascii", "replace").upper()
-        if mechanism not in self._mechanisms():
+        # Bearer tokens are not offered, but heard, so that whoever tries one is told what to do instead.
+        if mechanism not in (*self._mechanisms(), *_BEARER):
             raise SmtpError(504, "5.5.4", "This mechanism is not offered here")
         self._exchange = Exchange(mechanism)
         self._step(words[1] if len(words) == 2 else None)

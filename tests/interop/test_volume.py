@@ -6,7 +6,6 @@ import concurrent.futures
 import hashlib
 import imaplib
 import random
-import smtplib
 import socket
 import time
 from pathlib import Path
@@ -227,7 +226,7 @@ def test_who_does_not_sign_in_is_sent_away_when_the_settings_say(peers_of_debian
             for listener, word in (("imap", b"* BYE"), ("pop3", b"-ERR"), ("submission", b"421 ")):
                 with socket.create_connection(("127.0.0.1", who.port(listener)), 30) as waiting:
                     began = time.monotonic()
-                    said = b"".join(iter(lambda: waiting.recv(4096), b""))  # noqa: B023
+                    said = b"".join(iter(lambda: waiting.recv(4096), b""))
                 assert 9 < time.monotonic() - began < 20
                 assert word in said
             assert signed_in.noop()[0] == "OK"

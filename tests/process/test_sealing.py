@@ -86,7 +86,7 @@ def test_a_link_in_the_keys_place_is_not_followed(tmp_path):
 def test_a_lost_key_is_never_replaced_by_a_new_one(tmp_path):
     open_keys(tmp_path, read_master(tmp_path), 0.0)
     (tmp_path / "master.key").unlink()
-    with pytest.raises(SealingError, match="cannot be read"):
+    with pytest.raises(SealingError, match="is missing: bring it back"):
         read_master(tmp_path)
 
 

@@ -1,9 +1,15 @@
-"""Where everything lies in the data directory. One place for paths."""
+"""Where everything lies in the data directory. One place for paths.
+
+The directory belongs to whoever starts Gambeson. What the worker writes lies in folders of its own, so that whoever
+took the worker over can move, replace or add nothing beside them.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+
+from gambeson.store.urls import CONTROL_FILE, EVENTS_FILE, STORE_FOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +19,24 @@ class Place:
     data: Path
 
     @property
+    def store(self) -> Path:
+        """The databases (SQLite) and their journals; the worker's own."""
+        return self.data / STORE_FOLDER
+
+    @property
     def control(self) -> Path:
         """The control database (SQLite)."""
-        return self.data / "control.db"
+        return self.store / CONTROL_FILE
+
+    @property
+    def events(self) -> Path:
+        """The events database (SQLite)."""
+        return self.store / EVENTS_FILE
+
+    @property
+    def written_by_worker(self) -> tuple[Path, ...]:
+        """The folders that the worker's user owns, besides the playground's mail."""
+        return (self.store, *(self.data / name for name in ("snapshots", "spool", "throttle")))
 
     @property
     def keeper(self) -> Path:
@@ -54,8 +75,13 @@ class Place:
 
     @property
     def playground(self) -> Path:
-        """The playground's mail and its sample passwords."""
+        """The playground's sample passwords and, in a folder below, its mail."""
         return self.data / "playground"
+
+    @property
+    def playground_mail(self) -> Path:
+        """The playground's mailboxes; its mail server's own, which runs as the worker's user."""
+        return self.playground / "mail"
 
     @property
     def playground_marker(self) -> Path:

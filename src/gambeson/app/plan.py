@@ -30,6 +30,7 @@ from gambeson.process.family import CONSOLE, DOORS, KEEPER, PLAYGROUND, WORKER
 from gambeson.process.listen import Listen
 from gambeson.process.supervisor import Plan
 from gambeson.settings import Config, SecretRef
+from gambeson.store.urls import sqlite_url
 
 from .edge import listener_settings
 from .place import Place
@@ -119,7 +120,7 @@ class Planner:
                 assert self.playground is not None
                 return {
                     "instance": self.playground.instance,
-                    "root": str(self.place.playground / "mail"),
+                    "root": str(self.place.playground_mail),
                     "token_key": str(self.place.token_key),
                     "uids": [self._uid(DOORS)],
                     "notice_uids": [self._uid(WORKER)],
@@ -229,7 +230,7 @@ class Planner:
 
 def store_url(place: Place, config: Config) -> str:
     """The store's address: the setting, else SQLite in the data directory."""
-    return config.store.url or f"sqlite:///{place.control}"
+    return config.store.url or sqlite_url(place.data)
 
 
 def configured_listens(config: Config) -> tuple[Listen, ...]:

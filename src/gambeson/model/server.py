@@ -30,8 +30,8 @@ class Endpoint:
     """One address of a mail server for one door.
 
     ``unix`` is the path of a Unix socket (``@name``: an abstract one) and replaces ``host`` and
-    ``port``. ``ca`` is the path of a PEM bundle, ``pin`` the hex SHA-256 of the server's certificate (DER); without both the
-    system's roots are used. ``server_name`` is checked in the certificate (empty: ``host``).
+    ``port``. ``ca`` is the path of a PEM bundle, ``pin`` the hex SHA-256 of the server's certificate
+    (DER); without both the system's roots are used. ``server_name`` is checked in the certificate (empty: ``host``).
     ``proxy_v2`` sends a PROXY protocol v2 header first. ``trusts_us`` says the server accepts the
     client's address from us (IMAP ID x-originating-ip, XCLIENT).
     """

@@ -87,7 +87,9 @@ def read_master(
     if credential is not None:
         return credential
     if key_file is not None:
-        return read_key_file(key_file)  # named by the settings: a missing one is a typo, not a first start
+        # Named by the settings: a missing one is a typo, not a first start.
+        how = f"name the right file, or make one with (umask 077; head -c 32 /dev/urandom > {key_file})"
+        return read_key_file(key_file, remedy=how)
     return read_key_file(folder / "master.key", make=not (folder / "keys.sealed").exists())
 
 

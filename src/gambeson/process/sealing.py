@@ -85,7 +85,7 @@ def account_context(organisation: str, account: str) -> str:
     return f"account-password/{organisation}/{account}"
 
 
-def read_key_file(path: Path, make: bool = False) -> bytes:
+def read_key_file(path: Path, make: bool = False, remedy: str = "bring it back from a backup") -> bytes:
     """The master key in a file; with ``make`` one that is missing is made first (0600, synced).
 
     Raises SealingError: missing, readable by others, somebody else's, or no key.
@@ -95,10 +95,7 @@ def read_key_file(path: Path, make: bool = False) -> bytes:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
-        how = f"(umask 077; head -c 32 /dev/urandom > {path})"
-        raise SealingError(
-            f"the keeper's key {path} is missing: name the right file, or make one with {how}"
-        ) from None
+        raise SealingError(f"the keeper's key {path} is missing: {remedy}") from None
     except OSError as error:
         raise SealingError(f"the keeper's key {path} cannot be read: {error.strerror}") from None
     with open(fd, "rb") as file:

@@ -1,6 +1,6 @@
 """The store's front: open it, find an organisation, load what a snapshot needs.
 
-    store = Store.open("sqlite:////var/lib/gambeson/control.db")
+    store = Store.open("sqlite:////var/lib/gambeson/store/control.db")
     acme = store.organisation("Acme")
     acme.accounts.create("ann@acme.example", by="root", at=now)
 

@@ -1,7 +1,8 @@
 """Where a store is: a SQLite file with its events beside it, or one PostgreSQL database.
 
-``sqlite:////var/lib/gambeson/control.db`` puts ``events.db`` next to ``control.db``, so that taking
-in events never makes a control write wait. On PostgreSQL both live in one database.
+``sqlite:////var/lib/gambeson/store/control.db`` puts ``events.db`` next to ``control.db``, so that taking
+in events never makes a control write wait. On PostgreSQL both live in one database. SQLite makes its journals
+beside the database, so that folder is the worker's; it holds nothing else.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from .errors import BadValue
 
+STORE_FOLDER = "store"  # in the data directory
 CONTROL_FILE = "control.db"
 EVENTS_FILE = "events.db"
 
@@ -50,4 +52,4 @@ def locate(url: str) -> Location:
 
 def sqlite_url(data_dir: Path) -> str:
     """The URL of the embedded store in a data directory."""
-    return f"sqlite:///{data_dir / CONTROL_FILE}"
+    return f"sqlite:///{data_dir / STORE_FOLDER / CONTROL_FILE}"

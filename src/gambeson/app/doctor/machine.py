@@ -77,7 +77,7 @@ def _limit_of(patient: Patient) -> int | None:
 
 def _clock(patient: Patient) -> Check:
     newest = 0.0
-    for path in (patient.place.control, patient.place.data / "events.db", *patient.place.backups.glob("*")):
+    for path in (patient.place.control, patient.place.events, *patient.place.backups.glob("*")):
         if path.is_file():
             newest = max(newest, path.stat().st_mtime)
     if newest > patient.now + 60:

@@ -14,6 +14,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from gambeson.app.place import Place
+
 from .contestants import DOMAIN, HERE, Contestant, Stage
 from .meter import cpu, pss
 
@@ -173,7 +175,7 @@ def revocation(stage: Stage, sessions: int) -> Row:
     command = time.time() - begin
     answer = held.answer()
     held.finish()
-    with sqlite3.connect(f"file:{stage.gambeson.data}/control.db?mode=ro", uri=True) as database:
+    with sqlite3.connect(f"file:{Place(stage.gambeson.data).control}?mode=ro", uri=True) as database:
         written = database.execute("SELECT max(revoked_at) FROM credentials").fetchone()[0]
     row = Row("revocation")
     row.add(

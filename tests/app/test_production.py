@@ -28,10 +28,10 @@ ANNA = "anna@example.org"
 
 # Who owns what once mail was read. Everything else in the data directory would be a surprise.
 OWNERS = [
-    (r"", "gambeson-worker", 0o700),
-    (r"(control|events)\.db(-wal|-shm)?", "gambeson-worker", 0o600),
+    (r"", "root", 0o710),
+    (r"store/(control|events)\.db(-wal|-shm)?", "gambeson-worker", 0o600),
     (r"servers\.json", "root", 0o600),
-    (r"(snapshots|spool|throttle)", "gambeson-worker", 0o700),
+    (r"(store|snapshots|spool|throttle)", "gambeson-worker", 0o700),
     (r"snapshots/\d+\.snap", "gambeson-worker", 0o600),
     (r"spool/.+\.spool", "gambeson-worker", 0o600),
     (r"throttle/.+", "gambeson-worker", 0o600),
@@ -167,6 +167,6 @@ def test_users_and_folder_are_made_in_a_root_of_their_own(tmp_path: Path) -> Non
         ["systemd-tmpfiles", root, "--create", str(SYSTEMD / "tmpfiles.d" / "gambeson.conf")], check=True
     )
     data = (tmp_path / "var" / "lib" / "gambeson").stat()
-    worker = re.search(r"^gambeson-worker:x:(\d+):", passwd, re.M)
+    worker = re.search(r"^gambeson-worker:x:\d+:(\d+):", passwd, re.M)
     assert worker is not None
-    assert (data.st_uid, stat.S_IMODE(data.st_mode)) == (int(worker[1]), 0o700)
+    assert (data.st_uid, data.st_gid, stat.S_IMODE(data.st_mode)) == (0, int(worker[1]), 0o710)

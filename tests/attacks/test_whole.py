@@ -175,7 +175,7 @@ def test_no_secret_lies_anywhere_afterwards(gambeson: Gambeson) -> None:
             content = path.read_bytes()
             assert not [n for n in octets if n in content], path
     for name in ("control.db", "events.db"):
-        with sqlite3.connect(f"file:{gambeson.data / name}?mode=ro", uri=True) as database:
+        with sqlite3.connect(f"file:{gambeson.data / 'store' / name}?mode=ro", uri=True) as database:
             text = "\n".join(database.iterdump())
         assert not [n for n in needles if n in text], name
     assert gambeson.process is not None

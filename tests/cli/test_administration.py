@@ -201,7 +201,7 @@ def test_a_stopped_installation_is_administered_too_and_survives_tampering_only_
     login(gambeson, ALMA, enrolled["secret"]).logout()
     gambeson.stop()
 
-    with sqlite3.connect(gambeson.data / "control.db") as database:
+    with sqlite3.connect(gambeson.data / "store" / "control.db") as database:
         database.execute("UPDATE audit SET by = 'somebody else' WHERE seq = 3")
     found = gambeson.run("audit", "verify", "--json", check=False)
     assert found.returncode == 1

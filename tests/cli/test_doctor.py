@@ -97,7 +97,7 @@ def _old_backup(gambeson: Gambeson) -> Callable[[], object]:
 
 
 BREAKAGES: dict[str, tuple[Callable[[Gambeson], Callable[[], object]], str, str, str]] = {
-    "others read the data": (_mode(".", 0o755), "data directory", "failed", "chmod 0700"),
+    "others read the data": (_mode(".", 0o755), "data directory", "failed", "chmod 07"),
     "others read the key": (_mode("keeper/master.key", 0o644), "keeper", "failed", "chmod 0600"),
     "another key signs": (_wrong_public_key, "keeper", "failed", "Restart"),
     "the bypass is open": (
@@ -151,7 +151,7 @@ def test_stopped_it_says_so_and_looks_at_what_it_can(tmp_path: Path) -> None:
 def test_a_store_that_does_not_open_stops_nothing_else(tmp_path: Path) -> None:
     with Gambeson(tmp_path / "data") as gambeson:
         pass
-    (gambeson.data / "control.db").write_bytes(b"no database" * 1000)
+    (gambeson.data / "store" / "control.db").write_bytes(b"no database" * 1000)
     code, lines = look(gambeson)
     assert code == 1
     assert states(lines, "store") == {"failed"}

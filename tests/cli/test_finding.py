@@ -12,6 +12,7 @@ import pytest
 from gambeson.cli import main
 from gambeson.model.finding import Evidence, Finding, Severity
 from gambeson.store.control import Store
+from gambeson.store.urls import sqlite_url
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "finding.json").read_text())
 
@@ -19,7 +20,8 @@ SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "finding.j
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     now = time.time()
-    with Store.open(f"sqlite:///{tmp_path / 'control.db'}") as store:
+    (tmp_path / "store").mkdir()
+    with Store.open(sqlite_url(tmp_path)) as store:
         for name, severities in (("Acme", (Severity.HIGH, Severity.LOW)), ("Bakery", (Severity.MEDIUM,))):
             organisation = store.create_organisation(name, by="t", at=now)
             for severity in severities:

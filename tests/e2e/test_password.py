@@ -52,7 +52,7 @@ def events(gambeson: Gambeson, *kinds: str) -> list[dict[str, object]]:
     """The recorded events of these kinds, with what each says besides."""
     time.sleep(0.5)  # the worker takes them in every tenth of a second
     query = f"SELECT kind, account, data FROM events WHERE kind IN ({', '.join('?' * len(kinds))}) ORDER BY at, id"
-    path = gambeson.data / "events.db"
+    path = gambeson.data / "store" / "events.db"
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as db:
         return [{"kind": k, "account": a, **json.loads(d)} for k, a, d in db.execute(query, kinds)]
 

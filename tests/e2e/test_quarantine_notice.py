@@ -39,7 +39,7 @@ def running() -> Iterator[Gambeson]:
 def waiting(running: Gambeson) -> tuple[str, str]:
     """Bruno's phone, enrolled and then put into quarantine: its id and secret."""
     made = running.json("device", "enrol", BRUNO, "--name", "Bruno phone", "--doors", "imap,submission")
-    with Store.open(f"sqlite:///{running.data / 'control.db'}", migrate=False) as store:
+    with Store.open(f"sqlite:///{running.data / 'store' / 'control.db'}", migrate=False) as store:
         devices = store.organisation("playground").devices
         device = next(d for d in devices.list() if d.name == "Bruno phone")
         devices.set_state(device.id, DeviceState.QUARANTINED, by="test", at=time.time())
@@ -115,7 +115,7 @@ def test_a_password_or_a_wrong_secret_makes_no_mail(running: Gambeson, waiting: 
     for password in (accounts["chiara@playground.example"], made[:-1] + ("x" if made[-1] != "x" else "y")):
         with pytest.raises(imaplib.IMAP4.error):
             imap(running).login("chiara@playground.example", password)
-    with Store.open(f"sqlite:///{running.data / 'control.db'}", migrate=False) as store:
+    with Store.open(f"sqlite:///{running.data / 'store' / 'control.db'}", migrate=False) as store:
         jobs = store.organisation("playground").jobs.list()
     assert {j.payload["device"] for j in jobs if j.kind == "notice.quarantined"} == {waiting[0]}  # type: ignore[index]
 

@@ -170,7 +170,7 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def fingerprint(g: Gambeson) -> str:
     """Of everything that the store holds, audit log included."""
-    with sqlite3.connect(f"file:{g.data}/control.db?mode=ro", uri=True) as db:
+    with sqlite3.connect(f"file:{g.data}/store/control.db?mode=ro", uri=True) as db:
         tables = [
             row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
         ]
@@ -313,14 +313,15 @@ def stopped_data() -> Iterator[Path]:
 
 
 def spoil_control(data: Path) -> str:
-    (data / "control.db").write_bytes(b"garbage " * 1000)
-    for other in data.glob("control.db-*"):
+    control = data / "store" / "control.db"
+    control.write_bytes(b"garbage " * 1000)
+    for other in control.parent.glob("control.db-*"):
         other.unlink()
-    return str(data / "control.db")
+    return str(control)
 
 
 def spoil_schema(data: Path) -> str:
-    with sqlite3.connect(data / "control.db") as db:
+    with sqlite3.connect(data / "store" / "control.db") as db:
         db.execute("UPDATE schema_control SET version_num = '9999'")
     return "newer"
 

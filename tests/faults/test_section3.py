@@ -99,7 +99,11 @@ def test_the_dropped_user_can_read_neither_data_nor_certificate_keys(playground:
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
         closed = 0
-        for path in (playground.data, playground.data / "tls" / "key.pem", playground.data / "control.db"):
+        for path in (
+            playground.data,
+            playground.data / "tls" / "key.pem",
+            playground.data / "store" / "control.db",
+        ):
             try:
                 os.listdir(path) if path.is_dir() else path.read_bytes()
             except PermissionError:

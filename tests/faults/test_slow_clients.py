@@ -216,7 +216,7 @@ def enrol_many(g: Gambeson, count: int) -> list[tuple[str, str]]:
     from gambeson.store.control import Store
 
     keeper, found = AdminKeeper(g.data / "run" / "keeper.sock"), []
-    with Store.open(f"sqlite:///{g.data / 'control.db'}", migrate=False) as store:
+    with Store.open(f"sqlite:///{g.data / 'store' / 'control.db'}", migrate=False) as store:
         org = store.organisation(store.organisations()[0].id)
         for n in range(count):
             made = device_secret.make(secrets.token_bytes(device_secret.ENTROPY_BYTES))

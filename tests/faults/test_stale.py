@@ -31,7 +31,7 @@ def test_without_the_keeper_doors_say_later_within_five_seconds(playground: Gamb
 
 def test_a_locked_database_gets_one_sentence_and_the_doors_go_on(playground: Gambeson) -> None:
     g = playground
-    lock = sqlite3.connect(g.data / "control.db", isolation_level=None)
+    lock = sqlite3.connect(g.data / "store" / "control.db", isolation_level=None)
     lock.execute("BEGIN EXCLUSIVE")
     try:
         began = time.monotonic()
@@ -85,7 +85,7 @@ def test_a_snapshot_that_grows_old_lets_nobody_new_in(short_lived: Gambeson) -> 
 def test_an_old_snapshot_is_critical_on_the_health_page(short_lived: Gambeson) -> None:
     """The worker answers and cannot read its store: what shows is how old the snapshot is."""
     g = short_lived
-    with (g.data / "control.db-shm").open("r+b") as index:
+    with (g.data / "store" / "control.db-shm").open("r+b") as index:
         fcntl.lockf(index, fcntl.LOCK_EX, 8, 120)  # SQLite's locks for readers of the write-ahead log
         state = eventually(
             lambda: (

@@ -287,7 +287,6 @@ class TestLocks:
         names = {
             "argon2": "argon2-cffi",
             "proxyprotocol": "proxy-protocol",
-            "psycopg": "",
             "gambeson": "",
             "_typeshed": "",
         }

@@ -155,7 +155,7 @@ def test_the_edges_sockets_are_its_users_and_outlive_a_reload(site: Site) -> Non
 
 def test_a_notice_goes_into_dovecot_by_lmtp(site: Site) -> None:
     made = site.gambeson.json("device", "enrol", ANNA, "--name", "Old phone", "--doors", "imap")
-    with Store.open(f"sqlite:///{site.gambeson.data / 'control.db'}", migrate=False) as store:
+    with Store.open(f"sqlite:///{site.gambeson.data / 'store' / 'control.db'}", migrate=False) as store:
         devices = store.organisation("example").devices
         device = next(d for d in devices.list() if d.name == "Old phone")
         devices.set_state(device.id, DeviceState.QUARANTINED, by="test", at=time.time())

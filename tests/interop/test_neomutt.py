@@ -18,9 +18,11 @@ def test_neomutt_reads_and_sends(site: Site, tmp_path: Path) -> None:
     with mailbox(login) as client:
         client.append("INBOX", None, None, content.encode())
     with Neomutt(login, tmp_path / "mutt") as mutt:
-        mutt.see(subject)
-        mutt.type(f"/{subject}")
-        mutt.keys("Enter", "Enter")
+        mutt.see("q:Quit")
+        mutt.type(f"l~s {subject}")
+        mutt.keys("Enter")
+        mutt.see(rf"{subject}(?s:.*)Pattern|{subject}(?s:.*)limited|{subject}")
+        mutt.keys("Enter")
         mutt.see("Grüße an alle")
         mutt.type("q")
         mutt.see(subject)

@@ -29,7 +29,7 @@ def again(request: pytest.FixtureRequest, place: Any, tmp_path: Path) -> Callabl
     def to_somewhere_new(source: Path) -> Store:
         if place.kind == "sqlite":
             restore(source, tmp_path / "restored")
-            return Store.open(f"sqlite:///{tmp_path}/restored/control.db", migrate=False)
+            return Store.open(f"sqlite:///{tmp_path}/restored/store/control.db", migrate=False)
         url, _ = request.getfixturevalue("postgresql_databases")()
         restore_postgresql(source, url)
         return Store.open(url, migrate=False)
@@ -166,6 +166,11 @@ def _disguised_journal(members: dict[str, bytes], manifest: dict[str, Any]) -> N
     manifest["files"]["files/control.db-wal"] = {"size": 1, "sha256": "0" * 64}
 
 
+def _disguised_in_its_folder(members: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    members["files/store/control.db-wal"] = b"x"
+    manifest["files"]["files/store/control.db-wal"] = {"size": 1, "sha256": "0" * 64}
+
+
 def _not_named(members: dict[str, bytes], manifest: dict[str, Any]) -> None:
     members["files/more"] = b"x"
 
@@ -209,6 +214,7 @@ def _broken_database(members: dict[str, bytes], manifest: dict[str, Any]) -> Non
         (_traversal, StoreDamaged),
         (_absolute, StoreDamaged),
         (_disguised_journal, StoreDamaged),
+        (_disguised_in_its_folder, StoreDamaged),
         (_not_named, StoreDamaged),
         (_flipped, StoreDamaged),
         (_no_events, StoreDamaged),

@@ -180,6 +180,10 @@ def opened(data: Path, config: Config) -> Iterator[Installation]:
     place = Place(data)
     url = store_url(place, config)
     if url.startswith("sqlite") and not place.control.is_file():
+        if place.earlier_control.is_file():
+            raise InstallationError(
+                f"The store in {data} is an earlier version's: start gambeson up once.", 3
+            )
         raise InstallationError(
             f"There is no installation in {data}: start one with gambeson up, or name another with --data.", 3
         )

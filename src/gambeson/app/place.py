@@ -29,6 +29,11 @@ class Place:
         return self.store / CONTROL_FILE
 
     @property
+    def earlier_control(self) -> Path:
+        """Where an earlier version had the control database; ``up`` moves it."""
+        return self.data / CONTROL_FILE
+
+    @property
     def events(self) -> Path:
         """The events database (SQLite)."""
         return self.store / EVENTS_FILE

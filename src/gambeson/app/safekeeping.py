@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from gambeson.process.run_directory import held
 from gambeson.settings import Config
 from gambeson.store.errors import StoreError
 from gambeson.store.restore import restore, restore_postgresql
@@ -52,12 +51,9 @@ def put_back(source: Path, data: Path, config: Config, *, force: bool) -> PutBac
     place = Place(data)
     _must_be_stopped(place)
     url = store_url(place, config)
-    owner = data.stat() if data.is_dir() else None
     try:
         if url.startswith("sqlite"):
             aside = restore(source, data, force=force, keep=KEPT).aside
-            if owner is not None and os.geteuid() == 0:
-                os.chown(data, owner.st_uid, owner.st_gid)
         else:
             password = Planner(place, config, ()).store_password()
             restore_postgresql(source, with_password(url, password))
@@ -70,13 +66,5 @@ def put_back(source: Path, data: Path, config: Config, *, force: bool) -> PutBac
 
 
 def _must_be_stopped(place: Place) -> None:
-    lock = place.run / "up.lock"
-    if not lock.is_file():
-        return
-    descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise RestoreError(f"Gambeson runs on {place.data}; stop it before you restore.") from None
-    finally:
-        os.close(descriptor)
+    if held(place.data):
+        raise RestoreError(f"Gambeson runs on {place.data}; stop it before you restore.")

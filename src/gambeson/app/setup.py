@@ -1,5 +1,7 @@
 """Before anything runs: the data directory, the keeper's keys and their public halves, the store and its upgrade, and
 on the first run without settings the sample organisation.
+
+The data directory is the starter's. As root the worker's user may pass through it to the folders that it owns.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ import json
 import os
 import secrets
 import ssl
+import stat
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,7 +22,7 @@ import msgspec
 from gambeson.model.server import MailServer
 from gambeson.playground import sample
 from gambeson.process.privileges import user_ids
-from gambeson.process.run_directory import RunError, give_file, own_folder
+from gambeson.process.run_directory import RunError, close_folder, give_file, held, own_folder
 from gambeson.process.sealing import SealingError
 from gambeson.settings import Config, SettingsError
 from gambeson.store.backup import backup
@@ -27,7 +30,7 @@ from gambeson.store.control import Store
 from gambeson.store.engine import EVERYWHERE, open_databases
 from gambeson.store.errors import SchemaOlder, StoreError
 from gambeson.store.migrate import version
-from gambeson.store.urls import locate
+from gambeson.store.urls import CONTROL_FILE, EVENTS_FILE, locate
 
 from .keeper_child import open_keeper_keys
 from .place import Place
@@ -36,23 +39,63 @@ BY = "gambeson up"
 _FIRST = {"instance", "gambeson.toml"}  # what may lie in a data directory before there is an installation
 
 
-def prepare_data(place: Place, owner: str) -> None:
-    """Make the data directory (0700, the worker's where we are root). Raises RunError."""
+def prepare_data(place: Place, worker: str) -> None:
+    """Make the data directory (ours, 0700; as root 0710 for the group of ``worker``, which gets the folder of the
+    databases), and move the databases of an earlier version. Raises RunError."""
+    ids = user_ids(worker) if worker and os.geteuid() == 0 else None
     try:
         place.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        earlier = os.path.lexists(place.earlier_control)
+        if earlier and held(place.data):
+            raise RunError(f"gambeson already runs on {place.data}; stop it first or name another --data")
         # Made by hand, perhaps wider: what is written here is nobody else's to read. A folder that holds other
         # things is somebody's, and stays as it is.
-        ours = place.control.exists() or {each.name for each in place.data.iterdir()} <= _FIRST
-        if ours and place.data.stat().st_mode & 0o077:
-            place.data.chmod(0o700)
+        fresh = {each.name for each in place.data.iterdir()} <= _FIRST
+        if os.geteuid() == 0 and not fresh:
+            _not_somebody_elses(place.data, ids)  # the worker's: as an earlier version had it
+        if fresh or earlier or place.control.exists() or place.keeper.is_dir():
+            close_folder(place.data, ids)
+        elif ids is not None and not _passes(place.data.stat(), *ids):
+            raise RunError(
+                f"{place.data} holds other things and is closed to {worker}; name an empty folder with --data"
+            )
+        if earlier:
+            _move_store(place, ids)
         for folder in (place.tls, place.backups, place.keeper):
             own_folder(folder)
+        own_folder(place.store, ids)
     except OSError as error:
         raise RunError(
             f"the data directory {place.data} cannot be used: {error.strerror}; name another with --data"
         ) from None
-    if owner and os.geteuid() == 0:
-        os.chown(place.data, *user_ids(owner))
+
+
+def _not_somebody_elses(data: Path, worker: tuple[int, int] | None) -> None:
+    if data.stat().st_uid not in (0, *(worker or ())[:1]):
+        raise RunError(
+            f"{data} belongs to somebody else; name another with --data, or run: chown root {data}"
+        )
+
+
+def _move_store(place: Place, worker: tuple[int, int] | None) -> None:
+    """An earlier version had the databases in the data directory itself. Nothing has them open; they are moved with
+    their journals, the control database last, so that a move that was cut short goes on at the next start."""
+    if place.control.exists():
+        raise RunError(f"{place.earlier_control} and {place.control} are both there; move one of them away")
+    names = [
+        f"{name}{end}" for name in (EVENTS_FILE, CONTROL_FILE) for end in ("-journal", "-wal", "-shm", "")
+    ]
+    found = [place.data / name for name in names if os.path.lexists(place.data / name)]
+    for path in found:
+        about = path.lstat()
+        if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1:
+            raise RunError(f"{path} is a link or no file; move it away")
+    own_folder(place.store, worker)
+    if worker is not None and os.path.lexists(place.playground):
+        own_folder(place.playground, worker)
+        close_folder(place.playground, worker)
+    for path in found:
+        path.rename(place.store / path.name)
 
 
 def closed_to(data: Path, user: str) -> Path | None:
@@ -63,11 +106,14 @@ def closed_to(data: Path, user: str) -> Path | None:
             found = folder.stat()
         except OSError:
             return None  # it is not there yet; it will be made by us
-        mode = found.st_mode
-        bit = 0o100 if found.st_uid == uid else 0o010 if found.st_gid == gid else 0o001
-        if not mode & bit:
+        if not _passes(found, uid, gid):
             return folder
     return None
+
+
+def _passes(folder: os.stat_result, uid: int, gid: int) -> bool:
+    bit = 0o100 if folder.st_uid == uid else 0o010 if folder.st_gid == gid else 0o001
+    return bool(folder.st_mode & bit)
 
 
 def check_certificates(config: Config) -> None:
@@ -102,10 +148,13 @@ def hand_over(place: Place, users: Mapping[str, str]) -> None:
     if os.geteuid() != 0 or "worker" not in users:
         return
     worker = user_ids(users["worker"])
-    for path in (*place.data.glob("control.db*"), *place.data.glob("events.db*")):
-        give_file(path, worker)
+    for name in (CONTROL_FILE, EVENTS_FILE):
+        for path in place.store.glob(f"{name}*"):
+            give_file(path, worker)
     if place.playground.is_dir():
-        own_folder(place.playground, worker)
+        own_folder(place.playground)
+        close_folder(place.playground, worker)
+        own_folder(place.playground_mail, worker)
 
 
 def public_keys(place: Place, parameters: Mapping[str, Any]) -> None:

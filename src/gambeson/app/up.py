@@ -20,6 +20,7 @@ from gambeson.playground import sample
 from gambeson.process.family import CONSOLE, PLAYGROUND, WORKER
 from gambeson.process.keeper_client import AdminKeeper
 from gambeson.process.listen import bind
+from gambeson.process.privileges import PrivilegeError
 from gambeson.process.run_directory import RunDirectory, RunError
 from gambeson.process.supervisor import Plan, Supervisor
 from gambeson.process.worker_client import AdminWorker
@@ -39,6 +40,7 @@ from .plan import (
     loopback_listens,
 )
 from .plan import store_url as url_of
+from .safekeeping import KEPT
 from .worker_child import with_password
 
 FIRST_PORTS = (11143, 12143, 13143, 14143)
@@ -57,9 +59,13 @@ class Wish:
     own_first_ports: bool = True
 
 
-def run(wish: Wish, told: Callable[[str], None]) -> int:
-    """Start and supervise until told to stop; the exit status. ``told`` gets what a person should read.
-    Raises RunError, SettingsError."""
+def run(
+    wish: Wish,
+    told: Callable[[str], None],
+    stood: Callable[[dict[str, object]], None] = lambda document: None,
+) -> int:
+    """Start and supervise until told to stop; the exit status. ``told`` gets what a person should read, ``stood`` the
+    document of ``ready.json`` once everything answers. Raises RunError, SettingsError."""
     os.umask(0o077)  # whatever we were started with: no file of ours is born readable by others
     place = Place(wish.data.absolute())
     planner = _planner(place, wish)
@@ -76,11 +82,11 @@ def run(wish: Wish, told: Callable[[str], None]) -> int:
     setup.hand_over(place, planner.users)
     if backup is not None:
         told(f"The store was upgraded; the backup from before is {backup}.")
-    stands = _Stands(place, planner, passwords, url, told)
+    stands = _Stands(place, planner, passwords, url, told, stood)
     supervisor = Supervisor(planner.plan(), on_ready=stands.ready, reload=lambda: _reload(planner, wish))
     code = supervisor.run()
     if code and not stands.stood and backup is not None and url.startswith("sqlite"):
-        restore(backup, place.data, force=True, keep=("keeper", "tls", "playground", "backups"))
+        restore(backup, place.data, force=True, keep=(*KEPT, "backups"))
         told(f"It did not start after the upgrade; the store from before was restored from {backup}.")
     return code
 
@@ -90,7 +96,10 @@ def _planner(place: Place, wish: Wish) -> Planner:
         listens = loopback_listens(wish.ports_from) if wish.ports_from else configured_listens(wish.config)
         listens += edge_listens(wish.config)
         users = configured_users(wish.config) if os.geteuid() == 0 else {}
-        closed = setup.closed_to(place.data, users[WORKER]) if users else None
+        try:
+            closed = setup.closed_to(place.data, users[WORKER]) if users else None
+        except PrivilegeError as error:
+            raise RunError(str(error)) from None
         if closed is not None:
             raise RunError(
                 f"the user {users[WORKER]} cannot reach the data directory {place.data}, because {closed} is closed to "
@@ -175,8 +184,10 @@ class _Stands:
         passwords: Mapping[str, str],
         url: str,
         told: Callable[[str], None],
+        show: Callable[[dict[str, object]], None],
     ) -> None:
         self.stood = False
+        self._show = show
         self._place, self._planner, self._passwords, self._url, self._told = (
             place,
             planner,
@@ -191,6 +202,7 @@ class _Stands:
         devices = self._sample_devices() if self._planner.playground is not None else []
         document = self._document(addresses, devices)
         run.write_ready(document)
+        self._show(document)
         self._tell(addresses, devices)
 
     def _document(

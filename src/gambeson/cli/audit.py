@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterable
 
     from gambeson.app.installation import Installation
 
@@ -65,6 +66,9 @@ def run_export(args: Namespace) -> int:
 
     with installation(args) as place:
         if not args.out:
+            if args.json:
+                emit(args, _exported(place.store.audit.export()), "")
+                return 0
             for line in place.store.audit.export():
                 sys.stdout.write(line + "\n")
             return 0
@@ -79,6 +83,20 @@ def run_export(args: Namespace) -> int:
             raise CommandError(f"{args.out} cannot be written: {error.strerror}.", Exit.UNREACHABLE) from None
     emit(args, {"file": args.out, "lines": count}, f"{count} lines are in {args.out}.")
     return 0
+
+
+def _exported(lines: Iterable[str]) -> dict[str, object]:
+    """The lines of an export as one document."""
+    import json
+
+    entries: list[object] = []
+    heads: list[object] = []
+    for document in map(json.loads, lines):
+        if "head" in document:
+            heads.append(document["head"])
+        else:
+            entries.append(document)
+    return {"entries": entries, "heads": heads}
 
 
 def run_verify(args: Namespace) -> int:

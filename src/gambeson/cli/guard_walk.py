@@ -62,6 +62,7 @@ def run(args: Namespace) -> int:
     from gambeson.model.finding import Severity
 
     from .common import Exit, emit
+    from .finding import document as finding_document
     from .shared import installation
 
     with installation(args) as place:
@@ -260,34 +261,3 @@ def _progress(done: int, of: int) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r{done} of {of} attempts" + ("\n" if done == of else ""))
         sys.stderr.flush()
-
-
-def finding_document(finding: Finding) -> dict[str, object]:
-    """A finding as JSON (the command line's contract)."""
-    from .shared import shown_time
-
-    return {
-        "id": finding.id,
-        "organisation": finding.organisation,
-        "asset": {"kind": finding.asset_kind, "name": finding.asset_name},
-        "rule": finding.rule,
-        "title": finding.title,
-        "severity": finding.severity.word,
-        "confidence": finding.confidence.value,
-        "state": finding.state.value,
-        "first_seen": shown_time(finding.first_seen),
-        "last_seen": shown_time(finding.last_seen),
-        "evidence": [
-            {
-                "source": e.source,
-                "locator": e.locator,
-                "sha256": e.sha256,
-                "excerpt": e.excerpt,
-                "at": shown_time(e.at),
-            }
-            for e in finding.evidence
-        ],
-        "reason": finding.reason,
-        "remedy": list(finding.remedy),
-        "references": list(finding.references),
-    }

@@ -57,6 +57,7 @@ def _server_options(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Runs until told to stop."""
+    import contextlib
     import sys
 
     sys.stderr.write("Starting ...\n")  # before the imports below, which take longer than a person waits
@@ -66,7 +67,7 @@ def run(args: Namespace) -> int:
     from gambeson.process.run_directory import RunError
     from gambeson.settings import SettingsError
 
-    from .common import CommandError, Exit, config, config_path, data_dir
+    from .common import CommandError, Exit, config, config_path, data_dir, emit
 
     if not 0 <= args.ports_from <= 65535 - 8:
         raise CommandError("--ports-from must be a port that has eight more above it, at most 65527.")
@@ -82,8 +83,15 @@ def run(args: Namespace) -> int:
     settings = read()
     data = data_dir(args, configured=settings.data if settings is not None else "")
     wish = Wish(data, settings, read, args.ports_from, given)
+
+    def stood(document: dict[str, object]) -> None:
+        if args.json:
+            with contextlib.suppress(OSError):  # whoever reads it may have left: the doors stand all the same
+                emit(args, document, "")
+                sys.stdout.flush()
+
     try:
-        return start(wish, to_stderr)
+        return start(wish, to_stderr, stood)
     except RunError as error:
         raise CommandError(f"Gambeson cannot start: {error}.", error.code) from None
     except SettingsError as error:

@@ -26,8 +26,9 @@ class RunError(RuntimeError):
 def own_folder(path: Path, give_to: tuple[int, int] | None = None) -> None:
     """Make ``path`` (0700) and see that it is a folder of ours, or of ``give_to`` (user and group), which then gets it.
 
-    The data directory may belong to the worker's user: whoever took that process over could put a link, or a folder of
-    its own, where root is about to write or to give away. Raises RunError, and OSError where it cannot be made.
+    The data directory of an earlier version belonged to the worker's user: whoever took that process over could put a
+    link, or a folder of its own, where root is about to write or to give away. Raises RunError, and OSError where it
+    cannot be made.
     """
     path.mkdir(mode=0o700, exist_ok=True)
     try:
@@ -42,6 +43,35 @@ def own_folder(path: Path, give_to: tuple[int, int] | None = None) -> None:
             os.fchown(folder, *give_to)
     finally:
         os.close(folder)
+
+
+def close_folder(path: Path, let_through: tuple[int, int] | None = None) -> None:
+    """Close a folder of ours to everybody else (0700). As root: make it root's, and let the group of ``let_through``
+    (user and group) pass to what it owns below, but neither look nor write (0710). Raises OSError."""
+    wanted = 0o700 if let_through is None else 0o710
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if os.geteuid() == 0:
+            os.fchown(folder, 0, let_through[1] if let_through is not None else -1)
+        if (os.fstat(folder).st_mode ^ wanted) & 0o077:
+            os.fchmod(folder, wanted)
+    finally:
+        os.close(folder)
+
+
+def held(data: Path) -> bool:
+    """Whether a supervisor runs on this data directory. Raises OSError where its lock cannot be looked at."""
+    try:
+        lock = os.open(data / "run" / "up.lock", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def give_file(path: Path, to: tuple[int, int]) -> None:

@@ -1,7 +1,7 @@
 """The backup archive: a ZIP with a manifest that says what is in it, how long and with which hash.
 
     manifest.json          read first and believed only as far as it can be checked
-    control.db events.db   SQLite: the databases, or
+    control.db events.db   SQLite: the databases (restored to ``store/``), or
     tables/<name>.copy     PostgreSQL: each table in COPY text format
     files/<path>           what the caller added (settings, CA certificate ...)
 
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from .errors import BadValue, StoreDamaged, StoreFull, StoreUnreachable
+from .urls import CONTROL_FILE, EVENTS_FILE, STORE_FOLDER
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -67,7 +68,9 @@ def checked_name(name: str) -> str:
     parts = name.split("/")
     odd = any(part in ("", ".", "..") or part != part.strip() for part in parts)
     # A database (or a journal for one) comes under its own name or not at all.
-    disguised = parts[0] == "files" and parts[1:2] and parts[1].startswith(("control.db", "events.db"))
+    disguised = parts[0] == "files" and any(
+        part == STORE_FOLDER or part.startswith((CONTROL_FILE, EVENTS_FILE)) for part in parts[1:2]
+    )
     if not _NAME.match(name) or odd or disguised:
         raise BadValue(f"{name[:80]!a} cannot be the name of a file in a backup.")
     return name

@@ -152,5 +152,5 @@ def _postgresql(url: URL, timeout: float) -> Engine:
         )
     except ImportError:
         raise StoreUnreachable(
-            "PostgreSQL needs the psycopg package: install gambeson with its extra [scale]."
+            "PostgreSQL needs the package psycopg[binary], which is not here: install it, or start Gambeson with ./gambeson."
         ) from None

@@ -23,7 +23,10 @@ from . import migrate
 from .archive import MAX_BYTES, Archive, Manifest, open_archive
 from .engine import EVERYWHERE, Database, open_databases
 from .errors import BadValue, Conflict, StoreDamaged, StoreUnreachable, explained
-from .urls import CONTROL_FILE, EVENTS_FILE, locate
+from .urls import CONTROL_FILE, EVENTS_FILE, STORE_FOLDER, locate
+
+DATABASES = (CONTROL_FILE, EVENTS_FILE)
+WORKERS = (STORE_FOLDER, "playground/mail")  # what in a data directory may belong to another than its starter
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +117,22 @@ def _check_kind(archive: Archive, kind: str, source: Path) -> None:
 
 def _unpack(archive: Archive, work: Path) -> None:
     for name in archive.manifest.files:
-        path = work / name.removeprefix("files/")
+        path = work / (f"{STORE_FOLDER}/{name}" if name in DATABASES else name.removeprefix("files/"))
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
             archive.extract(name, out)
             out.flush()
             os.fsync(out.fileno())
-    for name in (CONTROL_FILE, EVENTS_FILE):
-        with explained(str(work / name)), closing(sqlite3.connect(work / name)) as conn:
+    for name in DATABASES:
+        path = work / STORE_FOLDER / name
+        with explained(str(path)), closing(sqlite3.connect(path)) as conn:
             if conn.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
                 raise StoreDamaged(f"The backup cannot be used: {name} in it is damaged.")
 
 
 def _take_over(old: Path, work: Path, keep: Sequence[str]) -> None:
-    """Copies what shall be kept, and gives each entry the owner that it has in the old data directory. Where the
-    databases belong to the worker and the keys to root, they must not all become the worker's."""
+    """Copies what shall be kept, and gives everything its owner: what the worker writes whom it belonged to, all else
+    the starter. Where the databases are the worker's and the keys root's, they must not all become the worker's."""
     for name in keep:
         entry, new = old / name, work / name
         if not entry.exists() or new.exists():
@@ -140,16 +144,21 @@ def _take_over(old: Path, work: Path, keep: Sequence[str]) -> None:
     if os.geteuid() != 0:
         return
     house = old / "run" if (old / "run").exists() else old  # whoever starts it made that folder
-    for entry in work.iterdir():
-        before = old / entry.name
-        database = entry.name in (CONTROL_FILE, EVENTS_FILE)
-        _give(entry, before if before.exists() else old if database else house)
-    _give(work, old, deep=False)
+    _give(work, house)
+    for name in WORKERS:
+        earlier = old / CONTROL_FILE if name == STORE_FOLDER else old  # a store before it had a folder
+        before = next((path for path in (old / name, earlier) if os.path.lexists(path)), house)
+        if (work / name).exists():
+            _give(work / name, before)
+    passage = (work, *(path for path in (work / "playground",) if path.exists()))
+    for folder in passage:  # the worker's way to its folders
+        os.chown(folder, -1, old.stat().st_gid)
+        folder.chmod(0o700 | old.stat().st_mode & 0o010)
 
 
-def _give(path: Path, like: Path, deep: bool = True) -> None:
+def _give(path: Path, like: Path) -> None:
     owner = like.lstat()
-    for each in (path, *(path.rglob("*") if deep else ())):
+    for each in (path, *path.rglob("*")):
         os.chown(each, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 

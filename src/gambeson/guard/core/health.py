@@ -108,7 +108,7 @@ RULES: Mapping[str, Rule] = {
         "policy",
         Severity.HIGH,
         "The emergency bypass is open",
-        ("It closes by itself at its end; gambeson guard close ends it now.",),
+        ("It closes by itself at its end; gambeson guard open --close ends it now.",),
     ),
     "policy.invalid": Rule(
         "policy",

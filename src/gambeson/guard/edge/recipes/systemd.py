@@ -57,12 +57,12 @@ WantedBy=multi-user.target
         for name, what in (
             ("doors", "the doors"),
             ("keeper", "the keeper"),
-            ("worker", "the worker, owner of the data"),
+            ("worker", "the worker, owner of the databases"),
             ("console", "the console"),
         )
     )
     head = "# /etc/sysusers.d/gambeson.conf, then: systemd-sysusers\n"
-    folder = f"# /etc/tmpfiles.d/gambeson.conf\nd {facts.data} 0700 gambeson-worker gambeson-worker -\n"
+    folder = f"# /etc/tmpfiles.d/gambeson.conf\nd {facts.data} 0710 root gambeson-worker -\n"
     return {
         "gambeson.service": unit,
         "sysusers-gambeson.conf": head + users,

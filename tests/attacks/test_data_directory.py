@@ -18,6 +18,7 @@ from gambeson.cli.common import CommandError, config
 from gambeson.process.run_directory import RunDirectory, RunError
 from gambeson.process.supervisor import Plan, Supervisor
 from gambeson.store.control import Store
+from gambeson.store.errors import StoreUnreachable
 
 WORKER = "64112"
 USERS = {"worker": WORKER, "doors": "64110", "keeper": "64111", "console": "64113"}
@@ -52,6 +53,19 @@ def test_a_link_named_like_a_database_gives_nothing_away(place: Place) -> None:
     os.link(shadow, place.store / "control.db-y")
     setup.hand_over(place, USERS)
     assert of_root(shadow), "the worker owns a file of root's after a restart"
+
+
+def test_a_link_in_place_of_a_database_is_not_closed_by_root(place: Place) -> None:
+    """Every command of root's opens the store: /etc/passwd would have become 0600."""
+    victim = place.data.parent / "passwd"
+    victim.write_text("root:x:0:0")
+    victim.chmod(0o644)
+    place.control.unlink()
+    place.control.symlink_to(victim)
+    for migrate in (True, False):
+        with pytest.raises(StoreUnreachable, match="cannot be opened"):
+            Store.open(f"sqlite:///{place.control}", migrate=migrate)
+    assert victim.stat().st_mode & 0o777 == 0o644
 
 
 def test_folders_that_are_links_are_not_given_away(place: Place) -> None:

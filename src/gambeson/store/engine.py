@@ -12,9 +12,11 @@ A Database must be opened after the process has forked: a shared connection corr
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +98,21 @@ def _open_file(path: Path, create: bool, timeout: float) -> Database:
 
 def _secure(path: Path, create: bool) -> None:
     """Makes the file with mode 0600, or takes other people's rights off it. SQLite gives its
-    journal files the mode of the database."""
+    journal files the mode of the database. A link is refused: the folder is the worker's, and root opens it too."""
     try:
         if create:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-        if path.stat().st_mode & 0o077:
-            path.chmod(0o600)
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        # O_PATH, because closing any other descriptor of a file drops the locks that SQLite holds on it here.
+        file = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            mode = os.fstat(file).st_mode
+            if not stat.S_ISREG(mode):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            if mode & 0o077:
+                os.chmod(f"/proc/self/fd/{file}", 0o600)
+        finally:
+            os.close(file)
     except FileNotFoundError:
         raise StoreUnreachable(
             f"There is no store at {path}: check the data directory, or start gambeson there first."

@@ -142,6 +142,7 @@ def test_a_machine_is_bound_and_has_an_owner(running: Gambeson) -> None:
     assert [d["name"] for d in listed] == ["Scanner"]
     assert listed[0]["owner"] == "Kim"
     assert listed[0]["review"]
+    assert "Kim" in running.run("device", "list", "--machines").stdout
 
 
 def test_a_certificate_comes_in_files_and_is_not_given_twice(running: Gambeson, tmp_path: Path) -> None:

@@ -218,5 +218,7 @@ def events(g: Gambeson, kind: str, device: str = "") -> list[str]:
     import sqlite3
 
     query = "SELECT id FROM events WHERE kind = ? AND (? = '' OR device = ?)"
-    with contextlib.closing(sqlite3.connect(f"file:{g.data}/store/events.db?mode=ro", uri=True, timeout=10)) as db:
+    with contextlib.closing(
+        sqlite3.connect(f"file:{g.data}/store/events.db?mode=ro", uri=True, timeout=10)
+    ) as db:
         return [row[0] for row in db.execute(query, (kind, device, device))]

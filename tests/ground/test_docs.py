@@ -17,13 +17,9 @@ from gambeson.cli.common import CommandError
 from gambeson.cli.frame import parser
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    path
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/**/*.md")]
-    if not path.is_relative_to(ROOT / "docs" / "research")
-)
+PAGES = sorted(path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/**/*.md")])
 PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-SOURCES = sorted([*ROOT.glob("src/**/*.py"), *ROOT.glob("examples/**/*.*"), *ROOT.glob("scripts/*.py")])
+SOURCES = sorted([*ROOT.glob("src/**/*.py"), *ROOT.glob("src/**/*.toml"), *ROOT.glob("scripts/*.py")])
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```[a-z]*$.*?^```$", re.MULTILINE | re.DOTALL)
 # ``gambeson`` as the first word of a command, with or without a path; what follows up to the end of the line.
@@ -66,7 +62,7 @@ def quoted(page: Path) -> Iterator[str]:
     """The command lines of a page, without what is said about them: indented or fenced lines, and inline code."""
     text = page.read_text().replace("\\\n", " ")
     for line in text.splitlines():
-        if line.startswith("    ") or line.startswith("gambeson ") or line.startswith("./gambeson "):
+        if line.startswith(("    ", "gambeson ", "./gambeson ")) and not line.startswith("    alias "):
             for part in re.split(r" && |; ", line):
                 if found := COMMAND.search(part):
                     # The program's words, then two spaces or more, then what it does.
@@ -79,7 +75,9 @@ def quoted(page: Path) -> Iterator[str]:
 def fault(line: str, whole: bool) -> str:
     """Why this is no command; empty where it is one. ``whole``: with everything it needs; else its name may stand for
     it, as in a sentence."""
-    words = shlex.split(line.replace("...", "").strip(), comments=True)
+    words = shlex.split(line, comments=True)
+    if words[-1] == "..." and not words[-2].startswith("--"):
+        words.pop()  # and so on
     words = [PLACEHOLDERS.get(word, word) for word in words]
     with contextlib.redirect_stdout(io.StringIO()):
         try:

@@ -13,6 +13,7 @@ import pytest
 from interop.sites import Site
 from peers.clients import (
     curl,
+    fetched,
     found,
     imap,
     mailbox,
@@ -54,9 +55,7 @@ def test_imaplib(site: Site, starttls: bool) -> None:
     _, subject = put(site)
     with mailbox(login, starttls=starttls) as client:
         number = client.search(None, "SUBJECT", f'"{subject}"')[1][0].split()[-1].decode()
-        part = client.fetch(number, "(BODY[])")[1][0]
-        assert isinstance(part, tuple)
-        assert UMLAUTS in body(part[1])
+        assert UMLAUTS in body(fetched(client, number, "BODY[]"))
         assert client.store(number, "+FLAGS", r"(\Seen \Flagged)")[0] == "OK"
         separator = client.list('""', '""')[1][0].split()[1].decode().strip('"')
         made, renamed = (f"made-{subject}{separator}{name}" for name in ("below", "renamed"))

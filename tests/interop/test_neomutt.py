@@ -21,7 +21,7 @@ def test_neomutt_reads_and_sends(site: Site, tmp_path: Path) -> None:
         mutt.see("q:Quit")
         mutt.type(f"l~s {subject}")
         mutt.keys("Enter")
-        mutt.see(rf"{subject}(?s:.*)Pattern|{subject}(?s:.*)limited|{subject}")
+        mutt.see(subject)
         mutt.keys("Enter")
         mutt.see("Grüße an alle")
         mutt.type("q")
@@ -36,7 +36,7 @@ def test_neomutt_reads_and_sends(site: Site, tmp_path: Path) -> None:
         mutt.keys("Enter")
         mutt.see("Security|-- Attachments")
         mutt.type("y")
-        mutt.see("Mail sent")
+        mutt.see("q:Quit")  # the list again: "Mail sent" below it soon gives way to other news
         mutt.type("q")
     assert b"Written in neomutt." in found(to, answer)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from interop.sites import Debian, Site, before, open_folder
-from peers.clients import Login, curl, found, imap, mailbox, message, smtp
+from peers.clients import Login, curl, fetched, found, imap, mailbox, message, smtp
 
 MEGABYTE = 1024 * 1024
 
@@ -28,11 +28,6 @@ def big(size: int, seed: int) -> bytes:
     lines = [b"." * (n % 3) + line[n * 7 % 9000 :][: 990 - n % 40] for n in range(1000)]
     block = b"\r\n".join(lines) + b"\r\n"
     return head + (block * (size // len(block) + 1))[: size - len(head) - 2].rstrip(b"\r\n") + b"\r\n"
-
-
-def fetched(client: imaplib.IMAP4, number: str, what: str) -> bytes:
-    """One part of a message; servers may tell flags beside it."""
-    return next(part[1] for part in client.fetch(number, f"({what})")[1] if isinstance(part, tuple))
 
 
 def digest(octets: bytes) -> str:

@@ -85,6 +85,11 @@ def mailbox(login: Login, folder: str = "INBOX", *, starttls: bool = False) -> I
             client.logout()
 
 
+def fetched(client: imaplib.IMAP4, number: str, what: str) -> bytes:
+    """One part of a message; servers may tell flags beside it."""
+    return next(part[1] for part in client.fetch(number, f"({what})")[1] if isinstance(part, tuple))
+
+
 def found(login: Login, subject: str, seconds: float = 15) -> bytes:
     """The message with this subject as it lies in the mailbox; waits for it. Raises AssertionError."""
     end = time.monotonic() + seconds
@@ -92,9 +97,7 @@ def found(login: Login, subject: str, seconds: float = 15) -> bytes:
         while True:
             numbers = client.search(None, "SUBJECT", f'"{subject}"')[1][0].split()
             if numbers:
-                part = client.fetch(numbers[-1].decode(), "(BODY.PEEK[])")[1][0]
-                assert isinstance(part, tuple)
-                return part[1]
+                return fetched(client, numbers[-1].decode(), "BODY.PEEK[]")
             assert time.monotonic() < end, f"no message {subject!r} came within {seconds} s"
             time.sleep(0.1)
             client.noop()

@@ -224,6 +224,13 @@ def test_upstream_text_and_capabilities_are_cleaned() -> None:
     assert said(quiet.accepted(Ready())) == b"a OK Signed in\r\n"
 
 
+def test_a_warning_comes_as_an_alert_before_the_yes():
+    d = door()
+    d.receive(b"a LOGIN alice pw\r\n")
+    told = said(d.accepted(Ready(text=b"Logged in", warning="Soon no longer.")))
+    assert told == b"* OK [ALERT] Soon no longer.\r\na OK Logged in\r\n"
+
+
 @pytest.mark.parametrize(
     "flood",
     [

@@ -45,6 +45,12 @@ def test_what_is_pipelined_behind_the_login_waits_for_the_mail_server() -> None:
     assert server.pending() == b""
 
 
+def test_the_yes_carries_a_warning() -> None:
+    server = door()
+    server.receive(b"USER anna\r\nPASS pw\r\n")
+    assert sent(server.accepted(Ready(text=b"Hi", warning="Soon no longer."))) == b"+OK Soon no longer.\r\n"
+
+
 def test_after_a_refusal_the_pipelined_commands_run() -> None:
     server = door()
     server.receive(b"USER anna\r\nPASS pw\r\nUSER berta\r\nPASS pw2\r\n")

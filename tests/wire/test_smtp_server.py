@@ -101,12 +101,33 @@ def test_the_prompts_of_login_are_those_that_clients_match():
     assert said(s.receive(b"YQ==\r\n")) == b"334 UGFzc3dvcmQ6\r\n"
 
 
+BEARERS = [
+    (b"XOAUTH2", b"user=alice\x01auth=Bearer t\x01\x01", Mechanism.XOAUTH2),
+    (b"OAUTHBEARER", b"n,a=alice,\x01auth=Bearer t\x01\x01", Mechanism.OAUTHBEARER),
+]
+
+
+@pytest.mark.parametrize(("name", "message", "mechanism"), BEARERS)
+def test_a_bearer_token_is_heard_and_refused_with_the_reason(name, message, mechanism):
+    s = server()
+    assert b"OAUTH" not in said(s.receive(b"EHLO x\r\n"))
+    assert codes(s.receive(b"AUTH " + name + b" " + base64.b64encode(message) + b"\r\n")) == ["334"]
+    assert s.receive(b"AQ==\r\n") == [Authenticate(RawLogin(mechanism, "alice", "t"))]
+    assert said(s.refused(Refusal("Not offered yet"))) == b"535 5.7.8 Not offered yet\r\n"
+
+
+def test_the_yes_carries_a_warning():
+    s = server()
+    s.receive(b"EHLO x\r\nAUTH PLAIN " + plain() + b"\r\n")
+    assert said(s.accepted(Ready(warning="Soon no longer."))) == b"235 2.7.0 Soon no longer.\r\n"
+
+
 BAD = [
     (b"AUTH\r\n", "501"),
     (b"AUTH PLAIN x y\r\n", "501"),
     (b"AUTH CRAM-MD5\r\n", "504"),
     (b"AUTH EXTERNAL =\r\n", "504"),
-    (b"AUTH OAUTHBEARER x\r\n", "504"),
+    (b"AUTH OAUTHBEARER x\r\n", "501"),
     (b"AUTH PLAIN not-base64!\r\n", "501"),
     (b"AUTH PLAIN YWI=\r\n", "501"),
     (b"AUTH PLAIN\r\n*\r\n", "501"),

@@ -191,6 +191,13 @@ def run_list(args: Namespace) -> int:
             ]
         )
     head = ["id", "account", "name", "kind", "state", "doors", "last used", "from"]
+    if args.machines:
+        # Apart, with who answers for each and when it is looked at again.
+        head += ["owner", "review"]
+        rows = [
+            [*row, device.owner, shown_time(device.review_at)]
+            for row, device in zip(rows, devices, strict=True)
+        ]
     emit(args, {"devices": listed}, table(rows, head))
     return 0
 

@@ -165,12 +165,16 @@ def run_ready(args: Namespace) -> int:
     }
     rows = [
         [
-            *(str(s[k]) for k in ("account", "door", "program", "logins", "reason")),
+            *(str(s[k]) for k in ("account", "device", "door", "program", "logins", "reason")),
             "machine" if s["likely_machine"] else "",
         ]
         for s in stopped
     ]
-    text = table(rows, ["account", "door", "program", "logins", "reason", "likely"]) + "\n" if rows else ""
+    text = (
+        table(rows, ["account", "device", "door", "program", "logins", "reason", "likely"]) + "\n"
+        if rows
+        else ""
+    )
     text += f"{found.looked_at} logins since {shown_time(since)}: "
     if not found.looked_at:
         text += "nobody was seen, so nothing can be said."

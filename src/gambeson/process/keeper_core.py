@@ -30,8 +30,8 @@ from .keys import KeeperKeys
 from .sealing import SealingError
 from .signin import master, sealed, token
 
-# Credentials per account. A mailbox that an office shares comes back with hundreds of connections after a restart of the
-# doors, and must get them; what never ends is no mail program.
+# Credentials per account. A mailbox that an office shares comes back with hundreds of connections after a restart
+# of the doors, and must get them; what never ends is no mail program.
 BURST, PER_SECOND = 3000.0, 20.0
 MAX_BUCKETS = 100_000
 MAX_TOKENS = 20_000

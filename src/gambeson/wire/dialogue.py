@@ -53,11 +53,12 @@ class Close:
 class Ready:
     """The mail server signed us in. ``capabilities`` are its own, after login (empty where the protocol
     has none or it did not say); ``text`` is the human part of its answer; ``leftover`` are bytes that
-    came behind."""
+    came behind. ``warning`` is ours: one ASCII sentence that the person is told along with the yes."""
 
     capabilities: tuple[bytes, ...] = ()
     text: bytes = b""
     leftover: bytes = b""
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

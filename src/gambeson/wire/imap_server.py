@@ -137,6 +137,9 @@ class ImapServer:
         self._move("accepted")
         kept = _kept(ready.capabilities)
         code = b"[CAPABILITY " + kept + b"] " if kept else b""
+        if ready.warning:
+            # RFC 9051 section 7.1: ALERT must be shown to the person, also with an OK.
+            self._say(b"* OK [ALERT] ", human(ready.warning))
         self._say(self._tag, b" OK ", code, human(ready.text or b"Signed in"))
         return self._flush()
 

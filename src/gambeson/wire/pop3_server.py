@@ -97,7 +97,8 @@ class Pop3Server:
         if self._state is not _State.DECIDING:
             return []
         self._state = _State.SIGNED_IN
-        return [Send(response(True, ready.text.decode("utf-8", "replace") or "Logged in."))]
+        text = ready.warning or ready.text.decode("utf-8", "replace") or "Logged in."
+        return [Send(response(True, text))]
 
     def pending(self) -> bytes:
         """What the client sent behind its login; the buffer is empty afterwards."""

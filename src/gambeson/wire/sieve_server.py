@@ -92,7 +92,7 @@ class SieveServer:
         if self._state is not _State.DECIDING:
             return []
         self._state = _State.SIGNED_IN
-        return [_say("OK", ready.text.decode("utf-8", "replace") or "Logged in.")]
+        return [_say("OK", ready.warning or ready.text.decode("utf-8", "replace") or "Logged in.")]
 
     def pending(self) -> bytes:
         """What the client sent behind its login; the buffer is empty afterwards."""

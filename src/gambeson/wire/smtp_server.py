@@ -107,7 +107,7 @@ class SmtpServer:
         """The login is good; from here on the relay speaks, and has what is ``pending``."""
         if self._phase is _Phase.DECISION:
             self._phase = _Phase.DONE
-            self._out.append(Send(reply(235, "2.7.0", "Authentication successful")))
+            self._out.append(Send(reply(235, "2.7.0", ready.warning or "Authentication successful")))
         return self._flush()
 
     def pending(self) -> bytes:

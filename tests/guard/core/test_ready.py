@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from gambeson.guard.core.ready import ready
 from gambeson.model.access import DoorKind, Mode, Rung
+from gambeson.model.asset import DeviceState
 from gambeson.model.event import Event
 from gambeson.model.rule import ModeEntry, PolicyException
 
@@ -68,6 +69,14 @@ def test_ready_when_everybody_comes_with_a_device(index):
 
 def test_a_new_credential_of_the_same_device_is_as_good(index):
     assert ready([by_device(T, credential="replaced")], index, T).ready
+
+
+@pytest.mark.parametrize("state", [DeviceState.BLOCKED, DeviceState.LOST, DeviceState.QUARANTINED])
+def test_what_is_kept_out_in_every_mode_is_not_stopped_by_enforcement(world, state):
+    modes = tuple(ModeEntry(d, Mode.OBSERVE, 1e10) for d in DoorKind)
+    world.device("alice", state=state).with_policy(modes=modes)
+    got = ready([by_device(T), login(T - 1)], world.index(), T)
+    assert [(s.device, s.reason) for s in got.stopped] == [("", "rung-too-low")]
 
 
 def test_an_exception_that_holds_next_week_stops_nobody(world):

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gambeson.guard.core.decide import decide
-from gambeson.guard.core.refusal import MAX_SENTENCE, ascii_sentence, refusal
-from gambeson.model.access import Rung
+from gambeson.guard.core.refusal import MAX_SENTENCE, ascii_sentence, refusal, warning
+from gambeson.model.access import Mode, Rung
 from gambeson.model.decision import Decision, Opinion
 from gambeson.model.organisation import Organisation
 
@@ -55,6 +55,13 @@ def test_right_wrong_and_unknown_read_the_same(world):
     (only,) = heard
     assert world.url in only.sentence
     assert only.alert
+
+
+def test_only_warn_tells_whom_it_lets_pass():
+    told = warning(replace(said(sentence=f"Register at {URL}."), mode=Mode.WARN), ORGANISATION)
+    assert told == f"You are let in, but soon no longer this way. Register at {URL}."
+    assert warning(replace(said(), mode=Mode.OBSERVE), ORGANISATION) == ""
+    assert warning(replace(said(Opinion.ALLOW), mode=Mode.WARN), ORGANISATION) == ""
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,15 @@ def _certificate(
         .not_valid_after(now + datetime.timedelta(days=2))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        # Python 3.13's clients want what RFC 5280 section 4.2.1 asks of authorities
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key((signer or key).public_key()), critical=False
+        )
     )
+    if ca:
+        signs = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
+        builder = builder.add_extension(signs, critical=True)
     return builder.sign(signer or key, hashes.SHA256())
 
 

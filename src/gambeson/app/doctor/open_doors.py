@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from gambeson.model.access import Mode
 from gambeson.model.asset import DeviceKind, DeviceState
+from gambeson.model.rule import ModeEntry
 from gambeson.model.snapshot import SnapshotIndex
 
 from .result import Check, Patient, failed, ok, warning
@@ -55,12 +57,23 @@ def _policies(index: SnapshotIndex, now: float) -> Iterator[Check]:
                 )
         for mode in policy.modes:
             if mode.mode is not Mode.ENFORCE and (not mode.until or mode.until > now):
-                who = mode.account or (f"group {mode.group}" if mode.group else "everyone")
+                who, option = _whom(index, mode)
                 yield warning(
                     "mode",
                     f"{name}, {mode.door}: {mode.mode} for {who} until {_day(mode.until)}; so long it counts as open.",
-                    f"See gambeson guard ready, then: gambeson guard mode {mode.door} enforce",
+                    f"See gambeson guard ready, then: gambeson guard mode {mode.door} enforce{option}",
                 )
+
+
+def _whom(index: SnapshotIndex, mode: ModeEntry) -> tuple[str, str]:
+    """For whom a mode is, and the option that names them to ``gambeson guard mode``."""
+    if mode.account:
+        known = index.account.get(mode.account)
+        address = known.address if known is not None else mode.account
+        return address, f" --account {address}"
+    if mode.group:
+        return f"the group {mode.group}", f" --group {shlex.quote(mode.group)}"
+    return "everybody", ""
 
 
 def _machines(index: SnapshotIndex, now: float) -> Iterator[Check]:

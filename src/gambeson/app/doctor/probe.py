@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gambeson.guard.edge.tls import client_context
 from gambeson.guard.edge.upstream import server_hostname
 from gambeson.model.access import DoorKind
 from gambeson.model.server import Endpoint, UpstreamTls
@@ -84,7 +85,7 @@ def _verifying(endpoint: Endpoint, authorities: str) -> ssl.SSLContext:
     if endpoint.pin:
         return _any()
     try:
-        context = ssl.create_default_context(cafile=endpoint.ca or None)
+        context = client_context(endpoint.ca)
         if authorities:
             context.load_verify_locations(authorities)
     except (OSError, ssl.SSLError) as error:

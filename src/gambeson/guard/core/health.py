@@ -102,7 +102,10 @@ RULES: Mapping[str, Rule] = {
         "policy",
         Severity.MEDIUM,
         "A door records and does not enforce",
-        ("See gambeson guard ready for who would be stopped, then gambeson guard mode DOOR enforce.",),
+        (
+            "See gambeson guard ready for who would be stopped, then gambeson guard mode DOOR enforce, with "
+            "--group or --account where it is for one.",
+        ),
     ),
     "policy.bypassed": Rule(
         "policy",

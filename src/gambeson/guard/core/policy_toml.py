@@ -212,6 +212,11 @@ def _rule(t: Table, declared: frozenset[str]) -> PolicyRule:
     )
     if made.outside and made.networks:
         t.error("outside", "no request comes from a declared network and from outside of all; drop one")
+    # Said aloud, or an owner believes that a country is kept out.
+    if made.countries:
+        t.warn("countries", "no door knows a country yet; this rule never holds")
+    if made.risk_at_least:
+        t.warn("risk_at_least", "no door knows a risk above 0 yet; this rule never holds")
     t.done()
     return made
 

@@ -3,6 +3,8 @@
 Looked at are logins that got in (``door.login.allowed``): what never got in is not missed, and attackers are
 not asked. Each is put again to the policy as it is now, with every mode at enforce and no bypass, at the same
 weekday and hour of the coming week. What would be refused is gathered by account, device, door and program.
+What a hard floor keeps out by now (a device that was revoked since, a switched-off account) is kept out in every
+mode: enforcement changes nothing for it, and it is not listed.
 
 A program that signs in by the clock, from one place, with a password and without giving its name is likely a
 *machine* (a scanner, a ticket system, a script): it cannot read a refusal and wants a machine credential.
@@ -21,6 +23,7 @@ from gambeson.model.event import Event
 from gambeson.model.snapshot import SnapshotIndex
 
 from .decide import decide
+from .floors import HARD, QUARANTINE
 from .networks import source_prefix
 
 ALLOWED = "door.login.allowed"
@@ -28,6 +31,7 @@ WEEK = 7 * 86400.0
 MIN_SIGHTINGS = 8  # fewer logins show no rhythm
 RHYTHM = 0.1  # how far, of the usual interval, an interval strays from it where a clock keeps it
 REGULAR = 0.8  # of the intervals; a machine pauses for the night or its restart, too
+_IN_EVERY_MODE = frozenset(name for name, _ in HARD) | {QUARANTINE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ def ready(events: Iterable[Event], index: SnapshotIndex, now: float, organisatio
             continue
         at = event.at + WEEK * max(0, ceil((now - event.at) / WEEK))
         decision = decide(request, enforced, at, max_age=inf)
-        if decision.passes:
+        if decision.passes or decision.rule in _IN_EVERY_MODE:
             continue
         account = index.account.get(request.identity.account)
         name = account.address if account is not None else request.identity.claimed

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 
+from gambeson.model.access import Mode
 from gambeson.model.decision import Decision, Opinion
 from gambeson.model.organisation import Organisation
 from gambeson.wire.dialogue import Refusal
 
 MAX_SENTENCE = 400  # an SMTP reply line has at most 512 octets (RFC 5321 section 4.5.3.1.5)
 TEMPORARY = frozenset({"throttled", "snapshot-stale"})
+_SOON = "You are let in, but soon no longer this way. "
 
 # What a decomposition alone would lose.
 _SPELLED = str.maketrans(
@@ -42,6 +44,14 @@ def refusal(decision: Decision, organisation: Organisation | None) -> Refusal:
         temporary=decision.reason in TEMPORARY,
         close=decision.reason == "throttled",
     )
+
+
+def warning(decision: Decision, organisation: Organisation | None) -> str:
+    """What to tell whoever comes in only because the door does not enforce yet: in *warn* the sentence of the
+    refusal that enforcement will bring; in *observe*, and to whoever is admitted, nothing."""
+    if decision.opinion is Opinion.ALLOW or decision.mode is not Mode.WARN:
+        return ""
+    return _SOON + refusal(decision, organisation).sentence
 
 
 def ascii_sentence(text: str) -> str:

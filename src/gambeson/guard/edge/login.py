@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from gambeson.guard.core.decide import decide
 from gambeson.guard.core.identify import identify, presented
-from gambeson.guard.core.refusal import refusal
+from gambeson.guard.core.refusal import refusal, warning
 from gambeson.model import device_secret
 from gambeson.model.access import AccessRequest, Identity, Mechanism, Mode, RawLogin, Rung
 from gambeson.model.asset import Account
@@ -183,6 +183,8 @@ def _admit(
     if not _record(door, session, judgement, "door.login.allowed", id=session.id, server=server.name):
         return False
     _count(door, session, judgement, failed=False)
+    organisation = judgement.index.organisation.get(judgement.identity.organisation)
+    ready = replace(ready, warning=warning(judgement.decision, organisation))
     if not door.open(session, judgement.request, judgement.index, server, side, ready):
         _record(door, session, judgement, "door.session.closed", id=session.id, why="left during sign-in")
     return True

@@ -17,6 +17,8 @@ import msgspec
 
 from gambeson.model.server import Endpoint, UpstreamTls
 
+from .tls import client_context
+
 SECONDS = 15.0  # for every step
 
 
@@ -85,7 +87,7 @@ def _answered(code: int, text: bytes | str) -> Outcome:
 
 
 def _trust(plan: NoticePlan) -> ssl.SSLContext:
-    return ssl.create_default_context(cadata=plan.authorities or None)
+    return client_context(authorities=plan.authorities)
 
 
 def _connect(plan: NoticePlan) -> smtplib.SMTP:

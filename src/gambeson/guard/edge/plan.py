@@ -21,7 +21,7 @@ from gambeson.model.access import Listener
 from .directory import DirectoryPlan, OpenError, open_directory
 from .door_settings import DoorLimits, DoorSettings, DoorTimeouts, ListenerSettings
 from .networks import Networks
-from .tls import DoorTls, TlsError, server_context
+from .tls import DoorTls, TlsError, client_context, server_context
 
 _TLS_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 SENDER_CHECKS = ("off", "envelope", "both")
@@ -119,7 +119,7 @@ class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             throttle=self.throttle,
             throttle_key=secrets.token_bytes(32),
             server_down_for=self.server_down_for,
-            upstream_roots=ssl.create_default_context(),
+            upstream_roots=client_context(),
             upstream_authorities={path: _read(path) for path in self.upstream_authorities},
             directory=directory,
         )

@@ -16,12 +16,12 @@ import asyncio
 import contextlib
 import ipaddress
 import re
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from gambeson.guard.edge.tls import client_context
 from gambeson.model.asset import Account
 from gambeson.settings.ldap import Ldap
 
@@ -139,7 +139,7 @@ class LdapDirectory:
                 raise DirectoryError(
                     f"Passwords would go to {where.url} in the clear; use ldaps:// or StartTLS."
                 )
-        self._context = ssl.create_default_context(cafile=settings.ca or None)
+        self._context = client_context(settings.ca)
         self._record = record
         self._clock = clock
         self._idle: dict[Place, list[tuple[float, LdapConnection]]] = {where: [] for where in self._places}

@@ -24,6 +24,7 @@ from gambeson.guard.core.walk_imap import imap
 from gambeson.guard.core.walk_pop3 import pop3
 from gambeson.guard.core.walk_sieve import sieve
 from gambeson.guard.core.walk_smtp import smtp
+from gambeson.guard.edge.tls import client_context
 from gambeson.model.access import DoorKind
 
 CONNECT_SECONDS, ANSWER_SECONDS, TALK_SECONDS = 5.0, 15.0, 40.0
@@ -56,7 +57,7 @@ def context(place: Place) -> ssl.SSLContext:
 @lru_cache(maxsize=64)
 def _context(ca: str, verify: bool) -> ssl.SSLContext:
     if verify:
-        return ssl.create_default_context(cafile=ca or None)
+        return client_context(ca)
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.check_hostname = False
     made.verify_mode = ssl.CERT_NONE

@@ -95,17 +95,15 @@ def _worst(found: list[Check]) -> str:
 
 
 def _report(found: list[Check]) -> str:
+    from .shared import printable
+
     lines = []
     for check in found:
-        lines.append(f"{check.state.value:<8} {check.name}: {_printable(check.text)}")
+        lines.append(f"{check.state.value:<8} {check.name}: {printable(check.text)}")
         if check.remedy:
-            lines.append(f"{'':<8}   {_printable(check.remedy)}")
+            lines.append(f"{'':<8}   {printable(check.remedy)}")
     count = {
         state: sum(check.state.value == state for check in found) for state in ("ok", "warning", "failed")
     }
     lines.append(f"{count['ok']} ok, {count['warning']} warnings, {count['failed']} failed.")
     return "\n".join(lines)
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)

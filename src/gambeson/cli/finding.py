@@ -166,7 +166,7 @@ def _severity(word: str) -> int | None:
 
 
 def _told(finding: Finding) -> str:
-    from .shared import _printable, shown_time
+    from .shared import printable, shown_time
 
     lines = [
         f"{finding.title}: {finding.asset_name}",
@@ -178,4 +178,4 @@ def _told(finding: Finding) -> str:
     lines += [f"  to do: {step}" for step in finding.remedy]
     if finding.closing:
         lines.append(f"  {finding.closing}")
-    return "\n".join(_printable(line) for line in lines)
+    return "\n".join(printable(line) for line in lines)

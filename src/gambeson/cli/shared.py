@@ -95,7 +95,7 @@ def shown_time(at: float) -> str | None:
 
 def table(rows: list[list[str]], head: list[str]) -> str:
     """Columns for a terminal; control characters of the data never reach it."""
-    clean = [[_printable(cell) for cell in row] for row in [head, *rows]]
+    clean = [[printable(cell) for cell in row] for row in [head, *rows]]
     widths = [max(len(row[i]) for row in clean) for i in range(len(head))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -104,5 +104,6 @@ def table(rows: list[list[str]], head: list[str]) -> str:
     return "\n".join(lines)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text without control characters, which would speak to the terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)

@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gambeson.app.doctor import State, checks, examine
+from gambeson.app.doctor import State, checks, examine, open_doors
 from gambeson.app.doctor.certificate_facts import facts
 from gambeson.app.doctor.listeners import judge
 from gambeson.app.doctor.machine import _python
@@ -17,8 +17,12 @@ from gambeson.app.doctor.mail_servers import missing, takes_plaintext
 from gambeson.app.doctor.probe import Answer
 from gambeson.app.doctor.result import Patient
 from gambeson.app.place import Place
-from gambeson.model.access import DoorKind
+from gambeson.model.access import DoorKind, Mode
+from gambeson.model.asset import Account
+from gambeson.model.organisation import Organisation
+from gambeson.model.rule import ModeEntry, Policy
 from gambeson.model.server import Endpoint, SignIn
+from gambeson.model.snapshot import Snapshot, SnapshotIndex
 from gambeson.settings import loads
 from peers.pki import Pki
 
@@ -118,3 +122,24 @@ def test_certificates(tmp_path: Path) -> None:
     assert _judged(tmp_path, "mail.example.org", der, now, other=str(again.certificate)) is State.FAILED
     with pytest.raises(ValueError, match=r"ParseError"):
         facts(b"no certificate")
+
+
+@pytest.mark.parametrize(
+    ("whom", "who", "command"),
+    [
+        ({}, "everybody", "gambeson guard mode imap enforce"),
+        ({"group": "sales"}, "the group sales", "gambeson guard mode imap enforce --group sales"),
+        ({"account": "a1"}, "ann@x.example", "gambeson guard mode imap enforce --account ann@x.example"),
+    ],
+)
+def test_the_remedy_of_a_mode_ends_that_very_mode(whom: dict[str, str], who: str, command: str) -> None:
+    snapshot = Snapshot(
+        1,
+        1.8e9,
+        organisations=(Organisation("o1", "Acme"),),
+        accounts=(Account("a1", "o1", "ann@x.example"),),
+        policies=(Policy("o1", modes=(ModeEntry(DoorKind.IMAP, Mode.WARN, 1.8e9 + 1, **whom),)),),
+    )
+    (check,) = open_doors._policies(SnapshotIndex(snapshot), 1.8e9)
+    assert f"warn for {who} until" in check.text
+    assert check.remedy.endswith(command)

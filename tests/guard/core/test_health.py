@@ -171,3 +171,18 @@ def test_what_is_still_wrong_does_not_close():
         changes(found, well, live(("doors.snapshot-stale", "doors.1.0"), ("server.unreachable", "main imap")))
         == []
     )
+
+
+@pytest.mark.parametrize(
+    ("whom", "name"),
+    [
+        ({}, "imap"),
+        ({"group": "sales"}, "imap for the group sales"),
+        ({"account": "a1"}, "imap for ann@sample.example"),
+        ({"account": "gone"}, "imap for gone"),
+    ],
+)
+def test_a_mode_is_named_by_whom_people_know(whom, name):
+    entry = ModeEntry(DoorKind.IMAP, Mode.WARN, NOW + 1, **whom)
+    (finding,), _ = measure(Running(), Recorded(), policy(modes=(entry,)), NOW)
+    assert finding.asset_name == name

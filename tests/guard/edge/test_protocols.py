@@ -221,6 +221,42 @@ def test_submission_relays_records_and_counts() -> None:
     run(main)
 
 
+def test_submission_offers_before_the_sign_in_what_every_server_heard_offers() -> None:
+    async def main() -> None:
+        peer = smtp_peer()
+        plainer = smtp_peer()
+        plainer.answers[b"EHLO"] = b"250-plainer\r\n250 AUTH PLAIN\r\n"
+        snapshot = organisation(upstream(await peer.start()))
+        at = await doors(snapshot)
+
+        async def offered() -> bool:
+            client = await at.client("submission")
+            await client.line()
+            client.send(b"EHLO laptop\r\n")
+            said = b"".join(await client.until(b"250 STARTTLS\r\n"))
+            assert b"DSN" not in said  # the peer has none
+            return b"250-8BITMIME\r\n" in said
+
+        async def asked(one: LinePeer) -> None:
+            while b"QUIT\r\n" not in one.lines:
+                await asyncio.sleep(0.01)
+
+        assert not await offered()
+        at.server.ask_servers(SnapshotIndex(snapshot))
+        await asked(peer)
+        assert not any(line.startswith(b"AUTH") for line in peer.lines)
+        assert await offered()
+        both = organisation(upstream(await peer.start()), upstream(await plainer.start(), name="plainer"))
+        at.server.ask_servers(SnapshotIndex(both))
+        await asked(plainer)
+        assert not await offered()
+        at.server.ask_servers(SnapshotIndex(snapshot))  # it is gone again
+        assert await offered()
+        await at.server.stop()
+
+    run(main)
+
+
 def test_submission_takes_only_the_accounts_own_sender() -> None:
     async def main() -> None:
         peer = smtp_peer()

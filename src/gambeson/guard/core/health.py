@@ -13,7 +13,7 @@ from gambeson.model.access import Mode
 from gambeson.model.asset import Account, Device, DeviceKind, DeviceState
 from gambeson.model.event import Event
 from gambeson.model.finding import Evidence, Finding, Severity
-from gambeson.model.rule import Policy
+from gambeson.model.rule import ModeEntry, Policy
 from gambeson.model.server import MailServer
 
 REFUSED_US = "credential refused by the mail server"
@@ -284,9 +284,15 @@ def _policy(kept: Kept, now: float) -> Iterable[Finding]:
             yield _finding("policy.exception-open", exception.name, text, now)
     for entry in kept.policy.modes:
         if entry.mode is not Mode.ENFORCE and entry.until > now:
-            whom = f" for {entry.account or entry.group}" if entry.account or entry.group else ""
-            name = f"{entry.door}{whom}"
+            name = f"{entry.door}{_whom(entry, kept)}"
             yield _finding("policy.not-enforced", name, f"{name} is in mode {entry.mode}", now)
+
+
+def _whom(entry: ModeEntry, kept: Kept) -> str:
+    if entry.account:
+        account = kept.accounts.get(entry.account)
+        return f" for {account.address if account is not None else entry.account}"
+    return f" for the group {entry.group}" if entry.group else ""
 
 
 def _devices(kept: Kept, recorded: Recorded, now: float) -> Iterable[Finding]:

@@ -12,14 +12,22 @@ from gambeson.wire.pop3_server import Pop3Server
 from gambeson.wire.sieve_client import SieveClient
 from gambeson.wire.sieve_server import SieveServer
 from gambeson.wire.smtp_client import SmtpClient
+from gambeson.wire.smtp_extensions import KEPT
 from gambeson.wire.smtp_server import SmtpServer
 
 from .door_settings import DoorSettings
 
 
-def server_dialogue(kind: Listener, settings: DoorSettings, *, tls: bool, external: bool) -> ServerDialogue:
+def server_dialogue(
+    kind: Listener,
+    settings: DoorSettings,
+    *,
+    tls: bool,
+    external: bool,
+    extensions: tuple[str, ...] = KEPT,
+) -> ServerDialogue:
     """The dialogue to hold with a client that came in at ``kind``. STARTTLS is offered where TLS is not there
-    yet and there is a certificate to offer it with."""
+    yet and there is a certificate to offer it with. ``extensions`` are submission's."""
     starttls = not tls and settings.tls is not None
     hostname = settings.hostname
     match kind.door:
@@ -35,6 +43,7 @@ def server_dialogue(kind: Listener, settings: DoorSettings, *, tls: bool, extern
                 tls=tls,
                 starttls=starttls,
                 external=external,
+                extensions=extensions,
                 max_message_bytes=settings.limits.message,
             )
         case _:

@@ -26,6 +26,7 @@ from .events import Recorder
 from .flood import Flood
 from .listener import Admission, DoorListener
 from .login import log_in
+from .offers import Offers
 from .ports import Keeper, Spool
 from .quota import HourlyQuota
 from .registry import Registry, Session, SessionView, proof_of, senders_of
@@ -62,6 +63,7 @@ class Door:
         self.flood = Flood()
         self.admission = Admission(self)
         self.registry = Registry(self.wheel)
+        self.offers = Offers()
         self.health = Health(settings.server_down_for, timeouts.connect + timeouts.sign_in)
         self.trust = UpstreamTrust(settings.upstream_roots, settings.upstream_authorities)
         self.patience = Patience(timeouts.connect, timeouts.sign_in, timeouts.shutdown)
@@ -263,6 +265,11 @@ class DoorServer:
                 except Unreachable as error:
                     door.recorder.record("door.server.unusable", why=str(error)[:300])
         return await self._judge(index)
+
+    def ask_servers(self, index: SnapshotIndex) -> None:
+        """Learn what the submission servers offer that nobody has signed in at yet."""
+        door = self.door
+        door.offers.ask(index, door.trust, door.patience, door.settings.hostname)
 
     def freshen(self, index: SnapshotIndex) -> None:
         """The same snapshot, known to be true until later."""

@@ -18,7 +18,7 @@ from gambeson.guard.core.decide import decide
 from gambeson.guard.core.identify import identify, presented
 from gambeson.guard.core.refusal import refusal, warning
 from gambeson.model import device_secret
-from gambeson.model.access import AccessRequest, Identity, Mechanism, Mode, RawLogin, Rung
+from gambeson.model.access import AccessRequest, DoorKind, Identity, Mechanism, Mode, RawLogin, Rung
 from gambeson.model.asset import Account
 from gambeson.model.decision import Decision, Opinion
 from gambeson.model.server import MailServer, SignIn
@@ -274,6 +274,8 @@ async def _sign_in(
                 raise _Temporary("credential refused by the mail server", server=server.name) from None
             trouble = f"{server.name}: {error.text}"
             continue
+        if kind is DoorKind.SUBMISSION:
+            door.offers.hear(server.name, ready.capabilities)
         if door.health.succeeded(target):
             door.recorder.record("door.server.reachable", door=kind, server=server.name)
         return server, side, ready

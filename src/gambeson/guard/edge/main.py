@@ -161,9 +161,11 @@ class DoorProcess:
 
     async def _snapshot(self, index: SnapshotIndex) -> None:
         await self.server.apply_snapshot(index)
+        self.server.ask_servers(index)
 
     def _fresh(self, index: SnapshotIndex) -> None:
         self.server.freshen(index)
+        self.server.ask_servers(index)
 
     def _counts(self) -> bytes:
         """The throttle, and what the directory saw, as octets; the buckets least used are left out where it would be

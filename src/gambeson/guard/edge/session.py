@@ -141,6 +141,7 @@ class ClientSession(asyncio.Protocol):
             self._door.settings,
             tls=self.tls,
             external=bool(self.fingerprint),
+            extensions=self._door.offers.extensions,
         )
         self._run(self._dialogue.start())
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from peers.gambeson import Gambeson
 
@@ -143,6 +144,20 @@ def test_a_machine_is_bound_and_has_an_owner(running: Gambeson) -> None:
     assert listed[0]["owner"] == "Kim"
     assert listed[0]["review"]
     assert "Kim" in running.run("device", "list", "--machines").stdout
+
+
+def test_a_revoked_certificate_stands_in_the_revocation_list(running: Gambeson, tmp_path: Path) -> None:
+    command = ("device", "enrol", ALMA, "--name", "Old laptop", "--certificate", "--out", str(tmp_path))
+    given = running.json(*command)
+    serial = x509.load_pem_x509_certificate(
+        Path(given["certificate"]["files"]["pem"]).read_bytes()
+    ).serial_number
+    before = x509.load_pem_x509_crl(running.json("device", "crl")["crl"].encode())
+    assert before.get_revoked_certificate_by_serial_number(serial) is None
+    running.run("device", "revoke", given["device"])
+    running.run("device", "crl", "--out", str(tmp_path / "crl.pem"))
+    after = x509.load_pem_x509_crl((tmp_path / "crl.pem").read_bytes())
+    assert after.get_revoked_certificate_by_serial_number(serial) is not None
 
 
 def test_a_certificate_comes_in_files_and_is_not_given_twice(running: Gambeson, tmp_path: Path) -> None:

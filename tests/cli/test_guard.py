@@ -198,7 +198,10 @@ def test_walk_reports_a_planted_way_past_the_doors_and_sees_it_closed(
     assert finding["evidence"][0]["source"] == "guard walk"
     assert "sing a song" not in json.dumps(found)
     server.flaws.clear()
-    assert guard(running, "walk", *words)["good"]
+    closed = guard(running, "walk", *words)
+    assert closed["good"]
+    assert "no mail server took the canary's password" in closed["note"]
+    assert found["note"] == ""
     stop()
     assert "finding.verified" in running.run("audit", "show").stdout
 

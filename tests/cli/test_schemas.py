@@ -145,6 +145,7 @@ def test_devices(tried: Tried) -> None:
         tried(command, given["device"], "--reason", "a test")
     machine = ("--machine", "--network", "192.0.2.0/24", "--owner", "office", "--review", "180d")
     tried("device enrol", BRUNO, "--name", "Scanner", "--doors", "submission", *machine)
+    tried("device crl")
     tried("device list", BRUNO)
     tried("device list")
 

@@ -224,7 +224,13 @@ def test_upstream_text_and_capabilities_are_cleaned() -> None:
     assert said(quiet.accepted(Ready())) == b"a OK Signed in\r\n"
 
 
-def test_a_warning_comes_as_an_alert_before_the_yes():
+def test_a_refusal_may_have_a_closer_code() -> None:
+    d = door()
+    d.receive(b"a LOGIN alice pw\r\n")
+    assert said(d.refused(Refusal("Expired", code="EXPIRED"))) == b"a NO [EXPIRED] Expired\r\n"
+
+
+def test_a_warning_comes_as_an_alert_before_the_yes() -> None:
     d = door()
     d.receive(b"a LOGIN alice pw\r\n")
     told = said(d.accepted(Ready(text=b"Logged in", warning="Soon no longer.")))

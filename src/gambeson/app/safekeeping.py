@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gambeson.process.run_directory import held
 from gambeson.settings import Config
-from gambeson.store.errors import StoreError
+from gambeson.store.errors import StoreDamaged, StoreError
 from gambeson.store.restore import restore, restore_postgresql
 
 from .place import Place
@@ -59,7 +59,8 @@ def put_back(source: Path, data: Path, config: Config, *, force: bool) -> PutBac
             restore_postgresql(source, with_password(url, password))
             aside = None
     except StoreError as error:
-        raise RestoreError(str(error), 2 if error.usage else 3) from None
+        bad = error.usage or isinstance(error, StoreDamaged)  # a damaged backup is bad input
+        raise RestoreError(str(error), 2 if bad else 3) from None
     return PutBack(
         aside, (place.keeper / "master.key").is_file() or bool(config.keeper.key or config.keeper.passphrase)
     )

@@ -59,6 +59,8 @@ def add(commands: Commands) -> None:
         parser = group.add(name, summary, run)
         parser.add_argument("device", metavar="ID", help="the device's id, or ADDRESS/NAME")
         parser.add_argument("--reason", metavar="TEXT", default="")
+    crl = group.add("crl", "the revocation list of our client certificates (PEM)", run_crl)
+    crl.add_argument("--out", metavar="FILE", help="where to write it, for a proxy in front (default: here)")
     adopt = group.add("adopt", "register a device that already has a certificate of its own", run_adopt)
     adopt.add_argument("address", metavar="ADDRESS")
     adopt.add_argument("--name", metavar="NAME", required=True)
@@ -133,6 +135,30 @@ def run_enrol(args: Namespace) -> int:
     return code
 
 
+def run_crl(args: Namespace) -> int:
+    """Prints or writes the certificate revocation list, signed anew by the keeper."""
+    import os
+    from pathlib import Path
+
+    from .common import CommandError, Exit, emit
+    from .shared import installation
+
+    with installation(args) as place:
+        pem = place.keeper.revocation_list()
+    if not args.out:
+        emit(args, {"crl": pem}, pem.rstrip())
+        return Exit.GOOD
+    # Whole or not at all: whoever reads it meanwhile must not see half a list.
+    out, new = Path(args.out), Path(f"{args.out}.new")
+    try:
+        new.write_text(pem, "ascii")
+        os.replace(new, out)
+    except OSError as error:
+        raise CommandError(f"{out} cannot be written: {error.strerror}.", Exit.UNREACHABLE) from None
+    emit(args, {"crl": pem, "file": str(out)}, f"The revocation list is in {out}.")
+    return Exit.GOOD
+
+
 def run_adopt(args: Namespace) -> int:
     """Registers a device by the certificate it has."""
     from gambeson.app import enrolment
@@ -195,7 +221,7 @@ def run_list(args: Namespace) -> int:
         # Apart, with who answers for each and when it is looked at again.
         head += ["owner", "review"]
         rows = [
-            [*row, device.owner, shown_time(device.review_at)]
+            [*row, device.owner, shown_time(device.review_at) or ""]
             for row, device in zip(rows, devices, strict=True)
         ]
     emit(args, {"devices": listed}, table(rows, head))

@@ -78,10 +78,13 @@ def run(args: Namespace) -> int:
         "outcomes": outcomes,
         "findings": [finding_document(each) for each in findings],
         "untried": missing,
+        "note": _password_note(records) if args.canary else "",
         "records": [record.plain() for record in records],
     }
     lines = [f"{f.severity.word.upper()}: {f.title} - {f.reason}\n  -> {f.remedy[0]}" for f in findings]
     lines += [f"cannot say: {each}" for each in missing]
+    if note := document["note"]:
+        lines.append(f"note: {note}")
     told = ", ".join(f"{many} {what}" for what, many in sorted(outcomes.items()))
     verdict = f"{len(findings)} side doors" if findings else "no side door found"
     lines.append(
@@ -153,6 +156,20 @@ def _ready_canary(place: Installation, devices: Any, password: str, foreign: str
             Exit.INCOMPLETE,
         )
     return canary
+
+
+def _password_note(records: Sequence[Record]) -> str:
+    """A wrong password is refused like a right one at a tight server: nothing here can tell the two apart."""
+    from gambeson.guard.core.walk import Outcome, Role
+
+    at_servers = [r for r in records if r.attempt.place.role is not Role.DOOR]
+    knocked = [r for r in at_servers if r.attempt.rung.word == "knowledge"]
+    if not knocked or any(r.reply.outcome is Outcome.ENTERED for r in knocked):
+        return ""
+    return (
+        "no mail server took the canary's password. That is right where they take the doors' tokens only; "
+        "if theirs is another password than the one given, they were not tried at all."
+    )
 
 
 def _untried(args: Namespace, records: Sequence[Record], untried: Any) -> list[str]:

@@ -163,5 +163,5 @@ def _postgresql(url: URL, timeout: float) -> Engine:
         )
     except ImportError:
         raise StoreUnreachable(
-            "PostgreSQL needs the package psycopg[binary], which is not here: install it, or start Gambeson with ./gambeson."
+            "PostgreSQL needs the package psycopg[binary], which is missing: install it, or start ./gambeson."
         ) from None

@@ -81,13 +81,15 @@ class Refusal:
     address to enrol at where there is one. ``alert`` asks for IMAP's [ALERT] (RFC 9051 section 7.1)
     or the protocol's nearest. ``temporary`` is for "not now" (RFC 5530 UNAVAILABLE, POP3 [SYS/TEMP],
     SMTP 454 4.7.0, ManageSieve TRYLATER) as against bad credentials (AUTHENTICATIONFAILED, [AUTH],
-    535 5.7.8); ``close`` ends the connection after the answer.
+    535 5.7.8); ``close`` ends the connection after the answer. ``code`` is a closer response code of
+    RFC 5530 for IMAP (EXPIRED, CONTACTADMIN), told only to whoever holds a real credential.
     """
 
     sentence: str
     alert: bool = False
     temporary: bool = False
     close: bool = False
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,8 +122,8 @@ class ImapServer:
         sentence = human(refusal.sentence)
         if refusal.alert:
             self._say(b"* NO [ALERT] ", sentence)
-        code = b"[UNAVAILABLE] " if refusal.temporary else b"[AUTHENTICATIONFAILED] "
-        self._say(self._tag, b" NO ", code, sentence)
+        code = "UNAVAILABLE" if refusal.temporary else refusal.code or "AUTHENTICATIONFAILED"
+        self._say(self._tag, b" NO [", code.encode("ascii"), b"] ", sentence)
         self._failed(refusal.close)
         return self._run()
 

@@ -57,6 +57,19 @@ def test_right_wrong_and_unknown_read_the_same(world):
     assert only.alert
 
 
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        ("rung-too-low", ""),
+        ("secret-wrong", ""),
+        ("credential-expired", "EXPIRED"),
+        ("account-disabled", "CONTACTADMIN"),
+    ],
+)
+def test_a_closer_code_only_for_real_credentials(reason, code):
+    assert refusal(said(reason=reason), ORGANISATION).code == code
+
+
 def test_only_warn_tells_whom_it_lets_pass():
     told = warning(replace(said(sentence=f"Register at {URL}."), mode=Mode.WARN), ORGANISATION)
     assert told == f"You are let in, but soon no longer this way. Register at {URL}."

@@ -213,7 +213,7 @@ def test_guard(tried: Tried) -> None:
 
 @pytest.mark.slow
 def test_the_walk(tried: Tried) -> None:
-    assert tried("guard walk", "--rate", "500")["good"]
+    assert tried("guard walk", "--rate", "200")["good"]
 
 
 def test_findings(tried: Tried) -> None:

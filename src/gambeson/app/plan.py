@@ -80,6 +80,15 @@ class Planner:
         return self.config.servers
 
     @property
+    def enrolment_url(self) -> str:
+        """Where a refused person is sent: the setting; in the playground the page that says how to register."""
+        url = self.config.organisation.enrolment_url
+        console = next((each for each in self.listens if each.role == CONSOLE and each.port), None)
+        if url or console is None or self.playground is None:
+            return url
+        return f"https://localhost:{console.port}/"
+
+    @property
     def hostname(self) -> str:
         """The name in greetings and in a self-made certificate."""
         if self.config.doors.hostname:
@@ -109,7 +118,7 @@ class Planner:
                     "store": store_url(self.place, self.config),
                     "store_password": self._secret(self.config.store.password),
                     "servers": msgspec.to_builtins(self.servers),
-                    "enrolment_url": self.config.organisation.enrolment_url,
+                    "enrolment_url": self.enrolment_url,
                     "warn_age": self._warn_age,
                     "notices": msgspec.to_builtins(self._notices()),
                 }

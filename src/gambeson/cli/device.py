@@ -61,6 +61,10 @@ def add(commands: Commands) -> None:
         parser.add_argument("--reason", metavar="TEXT", default="")
     crl = group.add("crl", "the revocation list of our client certificates (PEM)", run_crl)
     crl.add_argument("--out", metavar="FILE", help="where to write it, for a proxy in front (default: here)")
+    revoked = group.add(
+        "revocation-list", "the certificate revocation list (PEM), for others who check", run_crl
+    )
+    revoked.add_argument("--out", metavar="FILE", help="write there, not to standard output")
     adopt = group.add("adopt", "register a device that already has a certificate of its own", run_adopt)
     adopt.add_argument("address", metavar="ADDRESS")
     adopt.add_argument("--name", metavar="NAME", required=True)
@@ -276,3 +280,21 @@ def _act(args: Namespace, done: str, what: str) -> int:
         known, line, code = told(place.tell())
     emit(args, {**document(device, account, credentials), **known}, f"{device.name} {done}. {line}".strip())
     return code
+
+
+def run_crl(args: Namespace) -> int:
+    """Prints or writes the certificate revocation list (RFC 5280 section 5)."""
+    from pathlib import Path
+
+    from .common import CommandError, Exit, emit
+    from .shared import installation
+
+    with installation(args) as place:
+        text = place.keeper.revocation_list()
+    if args.out:
+        try:
+            Path(args.out).write_text(text)
+        except OSError as error:
+            raise CommandError(f"{args.out} cannot be written: {error.strerror}.", Exit.UNREACHABLE) from None
+    emit(args, {"pem": text, "file": args.out}, f"The list is in {args.out}." if args.out else text)
+    return Exit.GOOD

@@ -52,6 +52,8 @@ th { font-weight: 600; white-space: nowrap; }
 @media (prefers-color-scheme: dark) {
   .ok { color: #5fd3a8; } .warning { color: #f0b95a; } .failed { color: #ff8a94; }
 }
+h2 { font-size: 1.2rem; margin-top: 2rem; }
+pre { overflow-x: auto; padding: .75rem; border: 1px solid #8884; border-radius: .25rem; }
 p.quiet { opacity: .75; font-size: .9rem; }
 """
 
@@ -80,8 +82,12 @@ def as_page(health: Health) -> str:
 {rows}
 </tbody>
 </table>
+<h2>To register a device</h2>
+<p>The administrator of this machine registers it, and gives you its secret:</p>
+<pre><code>./gambeson device enrol ADDRESS --name "Phone" --doors imap,submission</code></pre>
+<p>In the device's mail program the secret takes the place of the password.</p>
 <p class="quiet">Gambeson {escape(health.version)}, measured {escape(health.measured)}.
-Devices and accounts are managed with the command line for now: <code>./gambeson --help</code>.</p>
+Everything else is on the command line for now: <code>./gambeson --help</code>.</p>
 </main>
 </body>
 </html>

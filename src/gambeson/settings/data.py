@@ -46,7 +46,7 @@ class Submission:
     hourly_limit: int = setting(
         200,
         whole(0, 1000000),
-        "Messages per account and hour; 0: no limit.",
+        "Recipients per account and hour, over all its messages; 0: no limit.",
         "People stay below; a stolen account is slowed before the domain is listed.",
     )
     max_message_bytes: int = setting(

@@ -206,12 +206,17 @@ def test_submission_relays_records_and_counts() -> None:
         assert b"5 recipients an hour" in refused
         client.send(b"RSET\r\n")
         await client.line()
+        assert b"send this to fewer at a time" in await _send(
+            client, recipients=6
+        )  # no hour will ever hold it
+        client.send(b"RSET\r\n")
+        await client.line()
         assert (await _send(client)).startswith(b"250")
         sent = at.events("door.message.sent")
         assert [e.data["recipient_count"] for e in sent] == [2, 2, 1]
         assert sent[0].data["sender"] == "alice@example.org"
         assert sent[0].data["reply"]
-        assert len(at.events("door.message.refused")) == 1
+        assert len(at.events("door.message.refused")) == 2
         client.send(b"QUIT\r\n")
         assert (await client.rest()).startswith(b"221")
         await asyncio.sleep(0.2)

@@ -12,10 +12,11 @@ from gambeson.wire.dialogue import Refusal
 MAX_SENTENCE = 400  # an SMTP reply line has at most 512 octets (RFC 5321 section 4.5.3.1.5)
 TEMPORARY = frozenset({"throttled", "snapshot-stale"})
 # RFC 5530 section 3. Only a credential that was proven brings these reasons; what fails before has none.
-_CODES = {"credential-expired": "EXPIRED", "device-expired": "EXPIRED"} | dict.fromkeys(
-    ("account-disabled", "device-blocked", "device-quarantined", "door-not-allowed", "network-not-allowed"),
-    "CONTACTADMIN",
-)
+_CODES = {
+    "credential-expired": "EXPIRED",
+    "device-expired": "EXPIRED",
+    "account-disabled": "CONTACTADMIN",
+}
 _SOON = "You are let in, but soon no longer this way. "
 
 # What a decomposition alone would lose.

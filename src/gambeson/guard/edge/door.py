@@ -202,6 +202,8 @@ class Door:
             limit=wanted[full][1],
             by="account" if full == account else "device",
         )
+        if full == account and ask.recipients > wanted[full][1]:
+            return f"This account may write to {wanted[full][1]} recipients an hour; send this to fewer at a time"
         if full == account:
             return f"This account may write to {wanted[full][1]} recipients an hour; please try again later"
         return f"This device may send {wanted[full][1]} messages an hour; please try again later"

@@ -280,21 +280,3 @@ def _act(args: Namespace, done: str, what: str) -> int:
         known, line, code = told(place.tell())
     emit(args, {**document(device, account, credentials), **known}, f"{device.name} {done}. {line}".strip())
     return code
-
-
-def run_crl(args: Namespace) -> int:
-    """Prints or writes the certificate revocation list (RFC 5280 section 5)."""
-    from pathlib import Path
-
-    from .common import CommandError, Exit, emit
-    from .shared import installation
-
-    with installation(args) as place:
-        text = place.keeper.revocation_list()
-    if args.out:
-        try:
-            Path(args.out).write_text(text)
-        except OSError as error:
-            raise CommandError(f"{args.out} cannot be written: {error.strerror}.", Exit.UNREACHABLE) from None
-    emit(args, {"pem": text, "file": args.out}, f"The list is in {args.out}." if args.out else text)
-    return Exit.GOOD

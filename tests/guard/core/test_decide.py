@@ -271,6 +271,17 @@ def test_known_unknown_disabled_and_foreign_names_hear_the_same(world):
     assert len(heard) == 1
 
 
+def test_where_there_is_one_organisation_a_name_of_none_hears_its_address_too(world):
+    stray = world.password("alice@mistyped.example", "")
+    assert world.url not in answer(world, stray).sentence
+    world.organisations = world.organisations[:1]
+    for name in ("mallory", "dm"):
+        world.accounts.pop(name, None)
+    world.devices.pop("mallory")
+    world.credentials.pop("mallory")
+    assert answer(world, stray).sentence == answer(world, world.password()).sentence
+
+
 # --- quarantine
 
 

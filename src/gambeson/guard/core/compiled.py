@@ -10,6 +10,7 @@ from typing import cast
 
 from gambeson.model.access import DoorKind, Rung
 from gambeson.model.asset import Device, DeviceKind, DeviceState
+from gambeson.model.organisation import Organisation
 from gambeson.model.rule import Policy, PolicyException, PolicyRule
 from gambeson.model.snapshot import SnapshotIndex
 
@@ -184,7 +185,7 @@ class CompiledPolicy:
     )
 
     def __init__(self, index: SnapshotIndex, policy: Policy) -> None:
-        self.sentences = Sentences(index.organisation.get(policy.organisation))
+        self.sentences = Sentences(index.organisation.get(policy.organisation) or _only(index))
         self.networks = NetworkTable((n.name, cidr) for n in policy.networks for cidr in n.cidrs)
         # Floors are only ever raised here: what is written lower is ignored (and reported by prove).
         self._floor = dict(DEFAULT_FLOORS)
@@ -230,6 +231,12 @@ def compiled_policy(index: SnapshotIndex, organisation: str) -> CompiledPolicy:
         if organisation in index.organisation or not organisation:
             index.memo[organisation] = known
     return cast(CompiledPolicy, known)
+
+
+def _only(index: SnapshotIndex) -> Organisation | None:
+    """Where there is one organisation, a name that leads to none (a bare one, a mistyped domain) is told its address
+    to register at: nobody else's can be meant."""
+    return next(iter(index.organisation.values())) if len(index.organisation) == 1 else None
 
 
 def minute_of(clock: str) -> int:

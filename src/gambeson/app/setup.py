@@ -13,6 +13,7 @@ import ssl
 import stat
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,13 @@ from gambeson.store.backup import backup
 from gambeson.store.control import Store
 from gambeson.store.engine import EVERYWHERE, open_databases
 from gambeson.store.errors import SchemaOlder, StoreError
-from gambeson.store.migrate import version
+from gambeson.store.migrate import move, version
+from gambeson.store.restore import restore
 from gambeson.store.urls import CONTROL_FILE, EVENTS_FILE, locate
 
 from .keeper_child import open_keeper_keys
 from .place import Place
+from .safekeeping import KEPT
 
 BY = "gambeson up"
 _FIRST = {"instance", "gambeson.toml"}  # what may lie in a data directory before there is an installation
@@ -200,24 +203,60 @@ def remember_servers(place: Place, servers: Sequence[MailServer]) -> None:
     new.replace(place.servers)
 
 
-def open_store(place: Place, url: str) -> tuple[Store, Path | None]:
-    """The store, upgraded where its schema is older: a backup is taken first, and its path returned.
-    Raises RunError."""
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """What the store was before its upgrade: the backup, and the schema version of each lineage."""
+
+    backup: Path
+    versions: Mapping[str, str]
+
+
+def open_store(place: Place, url: str) -> tuple[Store, Upgrade | None]:
+    """The store, upgraded where its schema is older: a backup is taken first, and what was before returned.
+    Raises RunError, also where an earlier version runs on it: nothing is upgraded beneath that."""
     try:
         try:
             exists = not url.startswith("sqlite") or place.control.exists()
             return Store.open(url, migrate=not exists), None
         except SchemaOlder:
+            if held(place.data):
+                raise RunError(
+                    f"gambeson already runs on {place.data}; stop it before you upgrade it"
+                ) from None
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
             target = place.backups / f"before-upgrade-{stamp}.zip"
             with Store(*open_databases(locate(url), create=False, timeout=5.0)) as old:
-                with old.control.read(EVERYWHERE) as conn:
-                    empty = not version(conn, "control")  # a new PostgreSQL database: nothing to lose
+                found = {}
+                for lineage, database in (("control", old.control), ("events", old.events)):
+                    with database.read(EVERYWHERE) as conn:
+                        found[lineage] = version(conn, lineage)
+                empty = not found["control"]  # a new PostgreSQL database: nothing to lose
                 if not empty:
                     backup(old, target, at=time.time())
-            return Store.open(url), None if empty else target
+            return Store.open(url), None if empty else Upgrade(target, found)
     except StoreError as error:
         raise RunError(f"the store cannot be opened: {error}", 3) from None
+
+
+def roll_back(place: Place, url: str, upgrade: Upgrade) -> str:
+    """After an upgrade with which it did not start: the store as it was before, so that the earlier version runs
+    again. SQLite comes from the backup; PostgreSQL, which others may use as well, is migrated down. A sentence."""
+    try:
+        if held(place.data):  # somebody else's by now
+            raise RunError("another gambeson runs")
+        if url.startswith("sqlite"):
+            # What the doors recorded and nobody has read yet stays, and so does what the throttle knows.
+            restore(upgrade.backup, place.data, force=True, keep=(*KEPT, "backups", "spool", "throttle"))
+        else:
+            with Store(*open_databases(locate(url), create=False, timeout=5.0)) as store:
+                for lineage, database in (("control", store.control), ("events", store.events)):
+                    move(database, lineage, upgrade.versions[lineage] or "base")
+    except (StoreError, RunError, OSError) as error:
+        return (
+            f"It did not start after the upgrade, and the store could not be put back ({error}); the backup from before "
+            f"is {upgrade.backup}."
+        )
+    return f"It did not start after the upgrade; the store is as it was before (backup: {upgrade.backup})."
 
 
 def sample_organisation(place: Place, store: Store) -> dict[str, str]:

@@ -26,7 +26,6 @@ from gambeson.process.supervisor import Plan, Supervisor
 from gambeson.process.worker_client import AdminWorker
 from gambeson.settings import Config, SettingsError
 from gambeson.store.control import Store
-from gambeson.store.restore import restore
 
 from . import setup
 from .edge import edge_listens
@@ -40,7 +39,6 @@ from .plan import (
     loopback_listens,
 )
 from .plan import store_url as url_of
-from .safekeeping import KEPT
 from .worker_child import with_password
 
 FIRST_PORTS = (11143, 12143, 13143, 14143)
@@ -73,21 +71,24 @@ def run(
     setup.prepare_data(place, planner.users.get(WORKER, ""))
     setup.public_keys(place, planner.keeper_parameters())
     url = with_password(url_of(place, planner.config), planner.store_password())
-    store, backup = setup.open_store(place, url)
-    passwords: dict[str, str] = {}
-    with store:
-        if planner.playground is not None:
-            passwords = setup.sample_organisation(place, store)
-    setup.remember_servers(place, planner.servers)
-    setup.hand_over(place, planner.users)
-    if backup is not None:
-        told(f"The store was upgraded; the backup from before is {backup}.")
-    stands = _Stands(place, planner, passwords, url, told, stood)
-    supervisor = Supervisor(planner.plan(), on_ready=stands.ready, reload=lambda: _reload(planner, wish))
-    code = supervisor.run()
-    if code and not stands.stood and backup is not None and url.startswith("sqlite"):
-        restore(backup, place.data, force=True, keep=(*KEPT, "backups"))
-        told(f"It did not start after the upgrade; the store from before was restored from {backup}.")
+    store, upgrade = setup.open_store(place, url)
+    stands: _Stands | None = None
+    code = 1
+    try:
+        passwords: dict[str, str] = {}
+        with store:
+            if planner.playground is not None:
+                passwords = setup.sample_organisation(place, store)
+        setup.remember_servers(place, planner.servers)
+        setup.hand_over(place, planner.users)
+        if upgrade is not None:
+            told(f"The store was upgraded; the backup from before is {upgrade.backup}.")
+        stands = _Stands(place, planner, passwords, url, told, stood)
+        supervisor = Supervisor(planner.plan(), on_ready=stands.ready, reload=lambda: _reload(planner, wish))
+        code = supervisor.run()
+    finally:
+        if code and upgrade is not None and not (stands is not None and stands.stood):
+            told(setup.roll_back(place, url, upgrade))
     return code
 
 

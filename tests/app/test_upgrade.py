@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import imaplib
+import os
 import socket
 from pathlib import Path
 
@@ -51,9 +53,7 @@ def test_an_upgrade_that_does_not_stand_is_taken_back_and_one_that_stands_stays(
     assert list((gambeson.data / "backups").glob("before-upgrade-*.zip"))
     with gambeson:
         assert schema(gambeson.data) == HEADS
-        client = __import__("imaplib").IMAP4_SSL(
-            "127.0.0.1", gambeson.port("imaps"), ssl_context=gambeson.tls
-        )
+        client = imaplib.IMAP4_SSL("127.0.0.1", gambeson.port("imaps"), ssl_context=gambeson.tls)
         assert client.login(ALMA, secret)[0] == "OK"
         client.logout()
 
@@ -64,6 +64,11 @@ def test_nothing_is_upgraded_beneath_an_earlier_version_that_runs(tmp_path: Path
     url = store_url(place, Config())
     setup.open_store(place, url)[0].close()
     schema(place.data, "0001")
+    (place.data / "spool").mkdir()
+    (place.data / "spool" / "doors.spool").write_bytes(b"not read yet")
+    if os.geteuid() == 0:
+        os.chown(place.data / "spool" / "doors.spool", 64112, 64112)
+    before = (place.data / "spool" / "doors.spool").stat()
     running = RunDirectory(place.data)
     try:
         with pytest.raises(RunError, match="already runs"):
@@ -73,6 +78,9 @@ def test_nothing_is_upgraded_beneath_an_earlier_version_that_runs(tmp_path: Path
     assert schema(place.data) == OLD
     store, upgrade = setup.open_store(place, url)
     store.close()
-    assert upgrade is not None and upgrade.versions == OLD
+    assert upgrade is not None
+    assert upgrade.versions == OLD
     assert setup.roll_back(place, url, upgrade).startswith("It did not start after the upgrade; the store is")
     assert schema(place.data) == OLD
+    after = (place.data / "spool" / "doors.spool").stat()
+    assert (after.st_uid, after.st_mode, after.st_size) == (before.st_uid, before.st_mode, before.st_size)

@@ -144,6 +144,30 @@ def test_settings_come_from_the_named_file_or_the_data_directory(tmp_path: Path)
     assert caught.value.exit_code == Exit.UNREACHABLE
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="a folder that is closed to oneself is somebody else's")
+@pytest.mark.parametrize("words", [("device", "list"), ("up",), ("doctor",), ("settings", "check")])
+def test_somebody_elses_data_directory_is_one_sentence(tmp_path: Path, words: tuple[str, ...]) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    code = (
+        "import os, sys; from gambeson import cli; import encodings.idna\n"
+        "from gambeson.cli import common, device, up, doctor, settings, shared\n"
+        "import gambeson.app.installation, gambeson.app.up, gambeson.settings\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534); sys.exit(cli.main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, "--data", str(closed / "data")],
+        env=SOURCE,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == Exit.UNREACHABLE, done
+    assert "run this as its owner" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "fault of the program" not in done.stderr
+
+
 class TestSettingsCommand:
     def test_sample_is_good_for_check(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.main(["settings", "sample"]) == 0

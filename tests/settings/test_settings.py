@@ -142,7 +142,6 @@ REFUSED = [
     ('[[server]]\nname = "main"\n', ["server[1].name belongs to a server without an address"]),
     (SERVER + SERVER, ["line 5: server[2].name is 'main', which another server has"]),
     ('[[server]]\nname = "a"\nimap = "smtp://h:1"\n', ["server[1].imap must be an address such as"]),
-    ('[[server]]\nname = "a"\nimap = "imaps://h"\n', ["server[1].imap"]),
     ('[[server]]\nname = "a"\nimap = "imaps://h:0"\n', ["server[1].imap"]),
     ('[[server]]\nname = "a"\nsieve = "sieves://h:1"\n', ["server[1].sieve must be", "sieve://HOST:PORT"]),
     ('[[server]]\nname = "a"\nimap = "imap+unix:run/x"\n', ["by its whole path"]),
@@ -404,3 +403,20 @@ def test_any_text_is_read_or_refused_in_a_sentence(text: str) -> None:
     except SettingsError:
         return
     assert known
+
+
+@pytest.mark.parametrize(
+    ("written", "host", "port"),
+    [
+        ('imap = "imaps://h"', "h", 993),
+        ('imap = "imap://h.example"', "h.example", 143),
+        ('imap = "imaps://[2001:db8::1]"', "2001:db8::1", 993),
+        ('pop3 = "pop3s://h"', "h", 995),
+        ('submission = "smtps://h"', "h", 465),
+        ('submission = "smtp://h"', "h", 587),
+        ('sieve = "sieve://h"', "h", 4190),
+    ],
+)
+def test_an_address_without_a_port_means_the_usual_one(written: str, host: str, port: int) -> None:
+    config = loads(f'[[server]]\nname = "a"\n{written}\n', "x.toml", Path("/"))
+    assert [(e.host, e.port) for e in config.servers[0].endpoints] == [(host, port)]

@@ -179,8 +179,17 @@ def opened(data: Path, config: Config) -> Iterator[Installation]:
     """The installation in a data directory. Raises InstallationError where there is none."""
     place = Place(data)
     url = store_url(place, config)
-    if url.startswith("sqlite") and not place.control.is_file():
-        if place.earlier_control.is_file():
+    try:
+        missing = url.startswith("sqlite") and not place.control.is_file()
+        earlier = missing and place.earlier_control.is_file()
+    except OSError as error:
+        raise InstallationError(
+            f"The data directory {data} cannot be used: {error.strerror}; run this as its owner or name another with "
+            "--data.",
+            3,
+        ) from None
+    if missing:
+        if earlier:
             raise InstallationError(
                 f"The store in {data} is an earlier version's: start gambeson up once.", 3
             )

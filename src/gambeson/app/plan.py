@@ -206,6 +206,8 @@ class Planner:
     def _door_plan(self, certificates: tuple[CertificatePlan, ...]) -> DoorPlan:
         config = self.config
         doors, throttle = config.doors, config.throttle
+        # Each process counts for itself: together they must not allow more than the settings say.
+        share = doors.processes
         listeners = tuple(listener_settings(each, config) for each in self.listens if each.role == DOORS)
         return DoorPlan(
             hostname=self.hostname,
@@ -224,10 +226,10 @@ class Planner:
                 sessions=doors.max_sessions,
                 sessions_per_source=doors.max_sessions_per_source,
                 message=config.submission.max_message_bytes,
-                hourly_messages=config.submission.hourly_limit or NO_LIMIT,
+                hourly_messages=-(-config.submission.hourly_limit // share) or NO_LIMIT,
             ),
             throttle=ThrottleLimits(
-                account_per_day=throttle.unknown_daily_limit,
+                account_per_day=max(1, throttle.unknown_daily_limit // share),
                 account_source_per_hour=throttle.account_source_limit,
                 source_per_hour=throttle.source_limit,
                 credential_per_hour=throttle.credential_limit,

@@ -224,10 +224,11 @@ def open_store(place: Place, url: str) -> tuple[Store, Upgrade | None]:
                     f"gambeson already runs on {place.data}; stop it before you upgrade it"
                 ) from None
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-            target = place.backups / f"before-upgrade-{stamp}.zip"
+            names = [f"before-upgrade-{stamp}{more}.zip" for more in ("", *(f"-{n}" for n in range(2, 100)))]
+            target = place.backups / next(n for n in names if not (place.backups / n).exists())
             with Store(*open_databases(locate(url), create=False, timeout=5.0)) as old:
                 found = {}
-                for lineage, database in (("control", old.control), ("events", old.events)):
+                for lineage, database in (("control", old.control), ("events", old.event_database)):
                     with database.read(EVERYWHERE) as conn:
                         found[lineage] = version(conn, lineage)
                 empty = not found["control"]  # a new PostgreSQL database: nothing to lose
@@ -235,7 +236,7 @@ def open_store(place: Place, url: str) -> tuple[Store, Upgrade | None]:
                     backup(old, target, at=time.time())
             return Store.open(url), None if empty else Upgrade(target, found)
     except StoreError as error:
-        raise RunError(f"the store cannot be opened: {error}", 3) from None
+        raise RunError(f"the store cannot be opened: {str(error).rstrip('.')}", 3) from None
 
 
 def roll_back(place: Place, url: str, upgrade: Upgrade) -> str:
@@ -245,16 +246,20 @@ def roll_back(place: Place, url: str, upgrade: Upgrade) -> str:
         if held(place.data):  # somebody else's by now
             raise RunError("another gambeson runs")
         if url.startswith("sqlite"):
-            # What the doors recorded and nobody has read yet stays, and so does what the throttle knows.
-            restore(upgrade.backup, place.data, force=True, keep=(*KEPT, "backups", "spool", "throttle"))
+            aside = restore(upgrade.backup, place.data, force=True, keep=(*KEPT, "backups")).aside
+            # What the doors recorded and nobody has read yet, and what the throttle knows, go back as they are: moved,
+            # so that they stay the worker's.
+            for name in ("spool", "throttle"):
+                if aside is not None and (aside / name).is_dir() and not (aside / name).is_symlink():
+                    (aside / name).rename(place.data / name)
         else:
             with Store(*open_databases(locate(url), create=False, timeout=5.0)) as store:
-                for lineage, database in (("control", store.control), ("events", store.events)):
+                for lineage, database in (("control", store.control), ("events", store.event_database)):
                     move(database, lineage, upgrade.versions[lineage] or "base")
     except (StoreError, RunError, OSError) as error:
         return (
-            f"It did not start after the upgrade, and the store could not be put back ({error}); the backup from before "
-            f"is {upgrade.backup}."
+            f"It did not start after the upgrade, and the store could not be put back ({error}); the backup from "
+            f"before is {upgrade.backup}."
         )
     return f"It did not start after the upgrade; the store is as it was before (backup: {upgrade.backup})."
 

@@ -60,8 +60,22 @@ def data_dir(args: Namespace, environ: Mapping[str, str] | None = None, configur
 
 
 def config_path(args: Namespace) -> Path:
-    """The settings file: ``--config``, else ``gambeson.toml`` in the data directory. It need not exist."""
-    return Path(args.config) if args.config else data_dir(args) / "gambeson.toml"
+    """The settings file: ``--config``, else ``gambeson.toml`` in the data directory. It need not exist.
+
+    Raises CommandError where the data directory is closed to this user.
+    """
+    if args.config:
+        return Path(args.config)
+    data = data_dir(args)
+    try:
+        (data / "gambeson.toml").is_file()
+    except OSError as error:  # Path.is_file answers no only where there is nothing
+        raise CommandError(
+            f"The data directory {data} cannot be used: {error.strerror}; run this as its owner or name another with "
+            "--data.",
+            Exit.UNREACHABLE,
+        ) from None
+    return data / "gambeson.toml"
 
 
 def config(args: Namespace) -> Config:

@@ -115,8 +115,11 @@ def _path(value: Any, base: Path) -> str:
 PATH: Kind[str] = Kind("a path (relative ones start at the settings file)", _path, quoted)
 
 
-def host_and_port(text: str) -> tuple[str, int]:
-    """Splits ``host:port`` or ``[IPv6]:port``. The host is lower case. Raises ValueError."""
+def host_and_port(text: str, usual: int = 0) -> tuple[str, int]:
+    """Splits ``host:port`` or ``[IPv6]:port``; ``usual`` > 0 is the port where none is written. The host is lower
+    case. Raises ValueError."""
+    if usual and (":" not in text or text.endswith("]")):
+        text = f"{text}:{usual}"
     host, colon, port = text.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise ValueError

@@ -2,6 +2,7 @@
 
 Endpoints are addresses with a scheme per protocol:
 
+    imaps://host                the usual port
     imaps://host:993            TLS from the first byte
     imap://host:143             TLS by the protocol's command (STARTTLS, STLS), required
     imap+plain://127.0.0.1:143  no TLS: to this machine only, or with a written exception
@@ -30,8 +31,11 @@ from .secret import SecretRef
 MAX_UNIX_PATH = 107  # octets; Linux's sun_path less its final zero
 
 
-def endpoint_kind(scheme: str, door: DoorKind, implicit: bool) -> Kind[Endpoint | None]:
-    """A mail server's address by scheme; ``implicit``: whether it may have TLS from the first byte."""
+def endpoint_kind(
+    scheme: str, door: DoorKind, implicit: bool, usual: tuple[int, int] = (0, 0)
+) -> Kind[Endpoint | None]:
+    """A mail server's address by scheme; ``implicit``: whether it may have TLS from the first byte. ``usual``: the port
+    where none is written, with STARTTLS (or none) and with TLS from the first byte (RFC 8314 section 7; 0: say one)."""
     examples = [f"{scheme}s://HOST:PORT"] if implicit else []
     examples += [f"{scheme}://HOST:PORT", f"{scheme}+plain://127.0.0.1:PORT", f"{scheme}+unix:/PATH"]
 
@@ -56,7 +60,7 @@ def endpoint_kind(scheme: str, door: DoorKind, implicit: bool) -> Kind[Endpoint 
         if given not in ways:
             raise ValueError
         try:
-            host, port = host_and_port(rest)
+            host, port = host_and_port(rest, usual[ways[given] is UpstreamTls.IMPLICIT])
         except ValueError:
             raise ValueError from None
         if port == 0:
@@ -122,22 +126,25 @@ class Server:
     )
     imap: Endpoint | None = setting(
         None,
-        endpoint_kind("imap", DoorKind.IMAP, True),
+        endpoint_kind("imap", DoorKind.IMAP, True, (143, 993)),
         "Where it answers IMAP.",
         "No address: that door is closed.",
         example='"imaps://mail.internal.example.org:993"',
     )
     pop3: Endpoint | None = setting(
-        None, endpoint_kind("pop3", DoorKind.POP3, True), "Where it answers POP3.", "As for imap."
+        None, endpoint_kind("pop3", DoorKind.POP3, True, (110, 995)), "Where it answers POP3.", "As for imap."
     )
     submission: Endpoint | None = setting(
         None,
-        endpoint_kind("smtp", DoorKind.SUBMISSION, True),
+        endpoint_kind("smtp", DoorKind.SUBMISSION, True, (587, 465)),
         "Where it takes mail for sending.",
         "As for imap.",
     )
     sieve: Endpoint | None = setting(
-        None, endpoint_kind("sieve", DoorKind.SIEVE, False), "Where it answers ManageSieve.", "As for imap."
+        None,
+        endpoint_kind("sieve", DoorKind.SIEVE, False, (4190, 4190)),
+        "Where it answers ManageSieve.",
+        "As for imap.",
     )
     sign_in: SignIn = setting(
         SignIn.TOKEN,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,6 +12,9 @@ from gambeson.guard.core import identify as module
 from gambeson.guard.core.identify import identify, presented
 from gambeson.model import device_secret
 from gambeson.model.access import Identity, Mechanism, RawLogin, Rung
+from gambeson.model.asset import Account
+from gambeson.model.organisation import Organisation
+from gambeson.model.snapshot import Snapshot, SnapshotIndex
 
 
 def who(world, raw, fingerprint="", domain=""):
@@ -30,6 +35,23 @@ def test_device_secret_opens_under_every_name_of_the_account(world, name, mechan
 def test_a_bare_name_is_completed(world):
     got = who(world, world.login("Alice", world.secrets["alice"].text), domain="example.org")
     assert (got.account, got.claimed) == ("a1", "alice@example.org")
+
+
+def test_a_bare_name_means_the_only_domain_of_the_only_organisation():
+    snapshot = Snapshot(
+        1,
+        0.0,
+        (Organisation("o", "One", ("example.org",)),),
+        (Account("a1", "o", "alice@example.org"),),
+    )
+    raw = RawLogin(Mechanism.PLAIN, "alice", "hunter2")
+    assert identify(raw, "", SnapshotIndex(snapshot), bytes(32), 0.0).claimed == "alice@example.org"
+    for others in (
+        (Organisation("o", "One", ("example.org", "example.net")),),
+        (Organisation("o", "One", ("example.org",)), Organisation("p", "Two", ("example.net",))),
+    ):
+        more = SnapshotIndex(replace(snapshot, organisations=others))
+        assert identify(raw, "", more, bytes(32), 0.0).claimed != "alice@example.org"
 
 
 def test_a_phone_that_capitalises_is_forgiven(world):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gambeson.guard.edge.quota import HourlyQuota
 
 NOON = 1_800_000_000.0
@@ -38,3 +40,24 @@ def test_silent_keys_are_forgotten() -> None:
     for n in range(5000):
         quota.take({f"k{n}": (1, 5)}, NOON + n)
     assert len(quota._counts) < 5000
+
+
+def test_counters_go_on_in_the_next_process():
+    first, second = HourlyQuota(), HourlyQuota()
+    first.take({"a": (2, 3)}, NOON)
+    second.load(first.dump(), NOON + 60)
+    assert second.take({"a": (2, 3)}, NOON + 60) == "a"
+    assert second.take({"a": (1, 3)}, NOON + 60) == ""
+    assert second.used("a", NOON + 3600) == 1  # what came over ages as it did before
+
+
+@pytest.mark.parametrize("lie", [None, [], {"a": 3}, {"a": {"x": "y"}}, {"a": [1]}])
+def test_what_is_no_counter_is_not_taken(lie):
+    with pytest.raises((TypeError, ValueError)):
+        HourlyQuota().load(lie, NOON)
+
+
+def test_counters_from_the_future_are_left_out():
+    quota = HourlyQuota()
+    quota.load({"a": {int(NOON / 60) + 5: 100, int(NOON / 60) - 100: 100}}, NOON)
+    assert quota.used("a", NOON) == 0

@@ -48,10 +48,11 @@ def identify(
     """What ``raw`` and the verified client certificate (hex SHA-256 ``fingerprint``, empty: none) prove.
 
     ``key`` is the keeper's 32-byte device-secret key, ``now`` seconds since 1970, ``default_domain``
-    completes a bare local part. Raises ValueError only on a key of another length.
+    completes a bare local part (empty: :func:`only_domain`). Raises ValueError only on a key of another length.
     """
     if len(key) != KEY_LENGTH:
         raise ValueError(f"the device-secret key has {len(key)} octets; it must have {KEY_LENGTH}")
+    default_domain = default_domain or only_domain(index)
     name, named_right = _claimed(raw, default_domain)
     if raw.mechanism in _BEARER:
         return _failed(name, index, NO_SINGLE_SIGN_ON)
@@ -99,6 +100,14 @@ def alive(credential: Credential, device: Device, now: float) -> str:
     if device.expires_at and not now < device.expires_at:
         return DEVICE_EXPIRED
     return ""
+
+
+def only_domain(index: SnapshotIndex) -> str:
+    """The domain of the one organisation that has only one: what a bare name means there. Else empty."""
+    organisations = index.snapshot.organisations
+    if len(organisations) != 1 or len(organisations[0].domains) != 1:
+        return ""
+    return organisations[0].domains[0]
 
 
 def _claimed(raw: RawLogin, default_domain: str) -> tuple[str, bool]:

@@ -168,12 +168,13 @@ class DoorProcess:
         self.server.ask_servers(index)
 
     def _counts(self) -> bytes:
-        """The throttle, and what the directory saw, as octets; the buckets least used are left out where it would be
-        long."""
+        """The throttle, what the directory saw, and the hourly limits, as octets; the buckets least used are left out
+        where it would be long."""
         door = self.server.door
         counts = door.throttle.dump(newest=_KEPT_BUCKETS)
         if door.settings.directory is not None:
             counts["directory"] = door.settings.directory.budget.dump()
+        counts["quota"] = door.quota.dump()
         return msgspec.msgpack.encode(counts)
 
     def _before_directory(self) -> None:
@@ -199,6 +200,8 @@ class DoorProcess:
             door.throttle.load(counts, time.time())
             if door.settings.directory is not None and "directory" in counts:
                 door.settings.directory.budget.load(counts["directory"], time.time())
+            if "quota" in counts:
+                door.quota.load(counts["quota"], time.time())
         except (ValueError, TypeError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
             self.server.door.recorder.record("door.throttle.unusable", why=str(error)[:200])
 

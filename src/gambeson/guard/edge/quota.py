@@ -8,6 +8,7 @@ from __future__ import annotations
 
 _SLOTS = 60
 _SLOT = 60.0  # seconds
+_MAX_LOADED = 200_000
 _SWEEP = 4096  # after this many keys, forget the silent ones
 
 
@@ -37,6 +38,21 @@ class HourlyQuota:
     def used(self, key: str, now: float) -> int:
         """What was counted for ``key`` in the last hour."""
         return self._used(key, int(now / _SLOT))
+
+    def dump(self) -> dict[str, dict[int, int]]:
+        """The counters as plain values, for whoever comes after us."""
+        return {key: dict(slots) for key, slots in self._counts.items() if slots}
+
+    def load(self, counts: object, now: float) -> None:
+        """Go on from what :meth:`dump` gave, added to what was counted here. Raises TypeError, ValueError."""
+        if not isinstance(counts, dict) or len(counts) > _MAX_LOADED:
+            raise ValueError("these are no counters of an hourly limit")
+        minute = int(now / _SLOT)
+        for key, slots in counts.items():
+            taken = self._counts.setdefault(str(key)[:128], {})
+            for slot, many in dict(slots).items():
+                if minute - _SLOTS < int(slot) <= minute and 0 < int(many) < 1 << 31:
+                    taken[int(slot)] = taken.get(int(slot), 0) + int(many)
 
     def _used(self, key: str, minute: int) -> int:
         slots = self._counts.get(key)

@@ -284,3 +284,23 @@ def test_postgresql_is_restored_only_into_an_empty_database(place: Any, store: S
         restore(tmp_path / "b.zip", tmp_path / "target")
     with open_archive(tmp_path / "b.zip") as opened:
         assert set(opened.manifest.tables) >= {"accounts", "events", "installation"}
+
+
+def test_files_beside_the_databases_come_back_where_there_are_none(tmp_path):
+    from gambeson.store.restore import restore_files
+
+    data, new = tmp_path / "data", tmp_path / "new"
+    (data / "keeper").mkdir(parents=True)
+    (data / "keeper" / "master.key").write_text("key")
+    (data / "tls").mkdir()
+    (data / "tls" / "ca.pem").write_text("ours")
+    extra = {n: data / n for n in ("keeper/master.key", "tls/ca.pem")}
+    with Store.open(f"sqlite:///{tmp_path}/control.db") as store:
+        backup(store, tmp_path / "b.zip", at=1.0, extra=extra)
+    (new / "tls").mkdir(parents=True)
+    (new / "tls" / "ca.pem").write_text("theirs")
+    assert restore_files(tmp_path / "b.zip", new) == ("keeper/master.key",)
+    assert (new / "keeper" / "master.key").read_text() == "key"
+    assert (new / "keeper" / "master.key").stat().st_mode & 0o777 == 0o600
+    assert (new / "tls" / "ca.pem").read_text() == "theirs"
+    assert restore_files(tmp_path / "b.zip", new) == ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from gambeson.guard.edge.directory import DirectoryPlan
 from gambeson.guard.edge.door_settings import DoorLimits, DoorTimeouts
 from gambeson.guard.edge.notice_delivery import NoticePlan
 from gambeson.guard.edge.plan import CertificatePlan, DoorPlan
-from gambeson.model.access import DoorKind
+from gambeson.model.access import DoorKind, Listener
 from gambeson.model.server import Endpoint, MailServer, UpstreamTls
 from gambeson.playground import certificate as self_made
 from gambeson.process.family import CONSOLE, DOORS, KEEPER, PLAYGROUND, WORKER
@@ -261,14 +261,16 @@ def configured_listens(config: Config) -> tuple[Listen, ...]:
 PORT_ORDER = ("imap", "imaps", "pop3", "pop3s", "submission", "submissions", "sieve", "https", CONSOLE)
 
 
-def loopback_listens(first_port: int) -> tuple[Listen, ...]:
-    """Every door on 127.0.0.1, from ``first_port`` on (0: any free ports)."""
+def loopback_listens(first_port: int, servers: Sequence[MailServer] = ()) -> tuple[Listen, ...]:
+    """Every door on 127.0.0.1, from ``first_port`` on (0: any free ports). With ``servers`` only those doors that
+    something stands behind: no other keeps its promise."""
+    behind = {endpoint.door for server in servers for endpoint in server.endpoints}
     return tuple(
         Listen(
             name, "127.0.0.1", first_port + place if first_port else 0, CONSOLE if name == CONSOLE else DOORS
         )
         for place, name in enumerate(PORT_ORDER)
-        if name != "https"
+        if name != "https" and (not behind or name == CONSOLE or Listener(name).door in behind)
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from gambeson.process.run_directory import held
 from gambeson.settings import Config
 from gambeson.store.errors import StoreDamaged, StoreError
-from gambeson.store.restore import restore, restore_postgresql
+from gambeson.store.restore import restore, restore_files, restore_postgresql
 
 from .place import Place
 from .plan import Planner, store_url
@@ -57,6 +57,7 @@ def put_back(source: Path, data: Path, config: Config, *, force: bool) -> PutBac
         else:
             password = Planner(place, config, ()).store_password()
             restore_postgresql(source, with_password(url, password))
+            restore_files(source, data)
             aside = None
     except StoreError as error:
         bad = error.usage or isinstance(error, StoreDamaged)  # a damaged backup is bad input

@@ -29,7 +29,7 @@ from gambeson.settings import Config, SettingsError
 from gambeson.store.backup import backup
 from gambeson.store.control import Store
 from gambeson.store.engine import EVERYWHERE, open_databases
-from gambeson.store.errors import SchemaOlder, StoreError
+from gambeson.store.errors import NotFound, SchemaOlder, StoreError
 from gambeson.store.migrate import move, version
 from gambeson.store.restore import restore
 from gambeson.store.urls import CONTROL_FILE, EVENTS_FILE, locate
@@ -273,10 +273,15 @@ def sample_organisation(place: Place, store: Store) -> dict[str, str]:
         return made
     place.playground.mkdir(mode=0o700, exist_ok=True)
     now = time.time()
-    organisation = store.create_organisation(sample.ORGANISATION, domains=[sample.DOMAIN], by=BY, at=now)
+    try:  # a first start that was cut short left it behind
+        organisation = store.organisation(sample.ORGANISATION)
+    except NotFound:
+        organisation = store.create_organisation(sample.ORGANISATION, domains=[sample.DOMAIN], by=BY, at=now)
     passwords = {}
+    there = {account.address for account in organisation.accounts.list()}
     for person in sample.PEOPLE:
-        organisation.accounts.create(person.address, aliases=person.aliases, by=BY, at=now)
+        if person.address not in there:
+            organisation.accounts.create(person.address, aliases=person.aliases, by=BY, at=now)
         passwords[person.address] = secrets.token_urlsafe(9)
     new = marker.with_suffix(".new")
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:

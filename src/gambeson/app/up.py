@@ -94,7 +94,8 @@ def run(
 
 def _planner(place: Place, wish: Wish) -> Planner:
     if wish.config is not None:
-        listens = loopback_listens(wish.ports_from) if wish.ports_from else configured_listens(wish.config)
+        given = loopback_listens(wish.ports_from, wish.config.servers) if wish.ports_from else ()
+        listens = given or configured_listens(wish.config)
         listens += edge_listens(wish.config)
         users = configured_users(wish.config) if os.geteuid() == 0 else {}
         try:
@@ -113,7 +114,7 @@ def _planner(place: Place, wish: Wish) -> Planner:
         return Planner(place, wish.config, listens, users=users)
     config = wish.with_servers or Config()
     playground = Playground(_instance(place), embedded=wish.with_servers is None)
-    listens = loopback_listens(wish.ports_from or _free_ports())
+    listens = loopback_listens(wish.ports_from or _free_ports(), config.servers)
     return Planner(place, config, listens, playground, _playground_users(place))
 
 
@@ -290,6 +291,16 @@ class _Stands:
         self._told("\n".join(lines))
 
     def _playground_lines(self, devices: list[dict[str, object]]) -> list[str]:
+        playground = self._planner.playground
+        if playground is not None and not playground.embedded:
+            return [
+                "",
+                f"Behind the doors stands your own mail server, where the people of {sample.DOMAIN} have no mailbox.",
+                "Your own: ./gambeson org add NAME --domain DOMAIN, ./gambeson account add ADDRESS,",
+                "./gambeson device enrol ADDRESS --name Phone --doors imap,submission",
+                f"Trust this certificate authority in the mail program: {self._place.tls / 'ca.pem'}",
+                "",
+            ]
         lines = ["", "This is the playground, for trying things out on this machine only. Its people:"]
         lines += [f"  {address:<30} password {password}" for address, password in self._passwords.items()]
         for device in devices:

@@ -97,6 +97,28 @@ def restore_postgresql(source: Path, url: str, *, timeout: float = 30.0) -> Rest
         return Restored(archive.manifest)
 
 
+def restore_files(source: Path, data_dir: Path) -> tuple[str, ...]:
+    """Unpack the files beside the databases (keys, certificates) whose folder ``data_dir`` does not have yet; gives
+    their names. What is there is never touched. Raises StoreDamaged, StoreUnreachable."""
+    made: list[str] = []
+    with open_archive(source) as archive:
+        names = [name for name in archive.manifest.files if name.startswith("files/")]
+        inside = {name: name.removeprefix("files/") for name in names}
+        present = {top for top in (n.partition("/")[0] for n in inside.values()) if (data_dir / top).exists()}
+        for name, relative in inside.items():
+            if relative.partition("/")[0] in present or relative.startswith(f"{STORE_FOLDER}/"):
+                continue
+            path = data_dir / relative
+            try:
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
+                    archive.extract(name, out)
+            except OSError as error:
+                raise StoreUnreachable(f"{path} could not be restored ({error.strerror}).") from error
+            made.append(relative)
+    return tuple(made)
+
+
 def _check_kind(archive: Archive, kind: str, source: Path) -> None:
     manifest = archive.manifest
     if manifest.kind != kind:

@@ -62,6 +62,7 @@ def start(checkout: Path, *arguments: str, **more: str) -> subprocess.Popen[str]
         env=environ(**more),
         cwd="/",
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL) and None,  # nohup leaves it ignored
     )
 
 

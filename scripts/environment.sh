@@ -95,8 +95,14 @@ make_environment() {
     [ -w "$parent" ] || ! cmp -s "$lock" "$env/lock" ||
         fail 2 "$env was made with a Python that you may not run; make it anew with one that everybody may, such as /usr/bin/python3."
     [ -w "$parent" ] || fail 2 "$env must be made once and you may not write to $parent; start ./gambeson once as its owner, or set GAMBESON_ENV."
-    # The link's target is the builder's mark: made and readable in one step.
-    until ln -s "$(mark $$)" "$mutex" 2>/dev/null; do
+    # The link's target is the builder's mark: made and readable in one step. The traps come first, and remove only
+    # what is ours: a signal may come before the next line runs.
+    ours=$(mark $$)
+    trap 'rm -rf -- "$building"; release' EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    until ln -s "$ours" "$mutex" 2>/dev/null; do
         builder=$(readlink "$mutex" 2>/dev/null) || continue
         if ! alive "$builder"; then
             rm -rf -- "$mutex" "$parent/.env-making-$base.${builder%%.*}"
@@ -106,17 +112,18 @@ make_environment() {
         waited=$((waited + 1))
         [ "$waited" -lt 900 ] || fail 3 "process ${builder%%.*} has been making $env for 15 minutes; end it, delete $mutex and start again."
         sleep 1
-        ! complete "$env" "$lock" || return 0
+        ! complete "$env" "$lock" || break
     done
-    trap 'rm -rf -- "$building"; rm -f -- "$mutex"' EXIT
-    trap 'exit 129' HUP
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
     if ! complete "$env" "$lock"; then
         build "$env" "$lock"
     fi
-    rm -f -- "$mutex"
+    release
     trap - EXIT HUP INT TERM
+}
+
+# release: gives the right to build back, where it is ours.
+release() {
+    [ "$(readlink "$mutex" 2>/dev/null)" != "$ours" ] || rm -f -- "$mutex"
 }
 
 build() {

@@ -56,8 +56,8 @@ def test_a_locked_database_gets_one_sentence_and_the_doors_go_on(playground: Gam
 
 @pytest.fixture
 def short_lived() -> Iterator[Gambeson]:
-    """Doors whose snapshot may be a minute old, and is a matter for the health page after fifteen seconds."""
-    with configured("[snapshot]\nmax_age_s = 60\nwarn_age_s = 15\n") as g:
+    """Doors whose snapshot may be a minute old, and is a matter for the health page after twenty seconds."""
+    with configured("[snapshot]\nmax_age_s = 60\nwarn_age_s = 20\n") as g:
         yield g
 
 

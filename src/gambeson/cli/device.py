@@ -61,10 +61,6 @@ def add(commands: Commands) -> None:
         parser.add_argument("--reason", metavar="TEXT", default="")
     crl = group.add("crl", "the revocation list of our client certificates (PEM)", run_crl)
     crl.add_argument("--out", metavar="FILE", help="where to write it, for a proxy in front (default: here)")
-    revoked = group.add(
-        "revocation-list", "the certificate revocation list (PEM), for others who check", run_crl
-    )
-    revoked.add_argument("--out", metavar="FILE", help="write there, not to standard output")
     adopt = group.add("adopt", "register a device that already has a certificate of its own", run_adopt)
     adopt.add_argument("address", metavar="ADDRESS")
     adopt.add_argument("--name", metavar="NAME", required=True)

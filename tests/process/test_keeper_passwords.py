@@ -181,6 +181,17 @@ def test_a_stolen_phone_guesses_no_password_and_stops_no_other_device(keys):
     asyncio.run(main())
 
 
+def test_a_stolen_device_does_not_keep_the_owners_others_out(keys):
+    async def main():
+        world = World(keys)
+        wrong = replace_ask(password="a guess")
+        for i in range(300):
+            await world.ask(wrong, NOW + i / 30)
+        assert await world.ask(replace_ask(certificate=TABLET), NOW + 10) == "right"
+
+    asyncio.run(main())
+
+
 def test_right_passwords_are_not_counted_as_guesses(keys):
     async def main():
         world = World(keys)

@@ -226,6 +226,7 @@ class Planner:
                 sessions=doors.max_sessions,
                 sessions_per_source=doors.max_sessions_per_source,
                 message=config.submission.max_message_bytes,
+                processes=share,
                 hourly_messages=-(-config.submission.hourly_limit // share) or NO_LIMIT,
             ),
             throttle=ThrottleLimits(

@@ -30,8 +30,8 @@ from .keys import KeeperKeys
 from .sealing import SealingError
 from .signin import master, sealed, token
 
-# Credentials per account. A mailbox that an office shares comes back with hundreds of connections after a restart
-# of the doors, and must get them; what never ends is no mail program.
+# Answers per credential. A busy device comes back with hundreds of connections after a restart of the doors, and must
+# get them; what never ends is no mail program. Not per account: one stolen device must not keep the others out.
 BURST, PER_SECOND = 3000.0, 20.0
 MAX_BUCKETS = 100_000
 MAX_TOKENS = 20_000
@@ -161,7 +161,7 @@ class KeeperCore:
             return found, "no-such-server", None
         if not server.organisation and _foreign(index, account):
             return found, "login-of-another-organisation", None
-        if not self._within_rate(account.id, now):
+        if not self._within_rate(found.id, now):
             return found, "too-many", None
         try:
             given = self._sign_in(account, server, found, now)
@@ -229,11 +229,11 @@ class KeeperCore:
             case SignIn.AS_IS:
                 return None
 
-    def _within_rate(self, account: str, now: float) -> bool:
-        level, at = self._buckets.pop(account, (BURST, now))
+    def _within_rate(self, credential: str, now: float) -> bool:
+        level, at = self._buckets.pop(credential, (BURST, now))
         level = min(BURST, level + max(0.0, now - at) * PER_SECOND)
         good = level >= 1.0
-        self._buckets[account] = (level - 1.0 if good else level, now)
+        self._buckets[credential] = (level - 1.0 if good else level, now)
         if len(self._buckets) > MAX_BUCKETS:
             self._buckets.popitem(last=False)
         return good

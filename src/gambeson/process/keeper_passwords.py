@@ -84,7 +84,11 @@ class Passwords:
         found, reason = self._core.certified(ask, now)
         if found is None or reason:
             return self._answer(door, ask, found, reason)
-        if not self._asked.take(ask.account, now) or not self._wrong.take(found.id, now):
+        # Both by certificate: whoever has stolen one device must not be able to keep the others out.
+        if not self._wrong.take(found.id, now):
+            return self._answer(door, ask, found, "too-many")
+        if not self._asked.take(found.id, now):
+            self._wrong.give_back(found.id)
             return self._answer(door, ask, found, "too-many")
         if self._waiting >= MAX_WAITING:
             self._wrong.give_back(found.id)

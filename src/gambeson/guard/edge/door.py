@@ -188,7 +188,8 @@ class Door:
         account = f"account:{identity.account or identity.claimed}"
         wanted = {account: (ask.recipients, self.settings.limits.hourly_messages)}
         if device is not None and device.hourly_limit:
-            wanted[f"device:{device.id}"] = (1, device.hourly_limit)
+            share = self.settings.limits.processes
+            wanted[f"device:{device.id}"] = (1, -(-device.hourly_limit // share))
         full = self.quota.take(wanted, time.time())
         if not full:
             return ""

@@ -71,6 +71,7 @@ class DoorLimits:
     write_high: int = 65536  # octets waiting for a slow peer before its other side is no longer read
     message: int = 52428800  # the largest message the submission door takes, 50 MiB
     recipients: int = 1000
+    processes: int = 1  # how many share the limits of one hour: each allows its part
     hourly_messages: int = (
         300  # an account, in any hour; a copy for each recipient counts as one. 0: no limit
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
 from ipaddress import ip_address
@@ -13,6 +15,7 @@ from ipaddress import ip_address
 from gambeson.guard.core.walk import (
     HEAR,
     Attempt,
+    Login,
     Outcome,
     Path,
     Place,
@@ -65,7 +68,27 @@ def _context(ca: str, verify: bool) -> ssl.SSLContext:
 
 
 async def converse(attempt: Attempt, source: str = "") -> Reply:
-    """Try it. Raises nothing that a peer can cause."""
+    """Try it. Raises nothing that a peer can cause. What is shown of the answer never holds the secret."""
+    reply = await _converse(attempt, source)
+    return replace(reply, said=blanked(reply.said, attempt.login))
+
+
+def blanked(said: str, login: Login) -> str:
+    """An answer without the secret, however the server repeats it: findings and reports are kept and passed on."""
+    secret = login.secret
+    if len(secret) < 4:
+        return said
+    plain = f"{login.authzid}\0{login.name}\0{secret}"
+    forms = [b64encode(text.encode()).decode() for text in (plain, f"\0{login.name}\0{secret}", secret)]
+    forms += [secret, secret.replace("\\", "\\\\").replace('"', '\\"')]
+    for form in forms:
+        # A cut may have left only the beginning of it.
+        for length in (len(form), max(8, len(form) // 2)):
+            said = said.replace(form[:length], "***")
+    return said
+
+
+async def _converse(attempt: Attempt, source: str) -> Reply:
     line = _Line(attempt.place, source)
     try:
         async with asyncio.timeout(TALK_SECONDS):

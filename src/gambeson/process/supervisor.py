@@ -322,7 +322,11 @@ class Supervisor:
             self._listeners.pop(listen).close()
         for child in old:
             self._drain(child)
-        for role in (KEEPER, WORKER, CONSOLE, *self._plan.extra):
+        for role in (
+            KEEPER,
+            WORKER,
+            CONSOLE,
+        ):  # not the playground: sessions through old doors are open at it
             if role in self._children:
                 await self._replace(self._children[role])
 

@@ -160,6 +160,36 @@ def test_a_revoked_certificate_stands_in_the_revocation_list(running: Gambeson, 
     assert after.get_revoked_certificate_by_serial_number(serial) is not None
 
 
+def test_the_revocation_list_remembers_the_certificates_of_removed_accounts(
+    running: Gambeson, tmp_path: Path
+) -> None:
+    cora = "cora@playground.example"
+    running.run("account", "add", cora)
+    serials = []
+    for name in ("Revoked before", "Good until then"):
+        folder = tmp_path / name
+        folder.mkdir()
+        command = ("device", "enrol", cora, "--name", name, "--certificate", "--out", str(folder))
+        given = running.json(*command)
+        file = Path(given["certificate"]["files"]["pem"])
+        serials.append(x509.load_pem_x509_certificate(file.read_bytes()).serial_number)
+        if not serials[1:]:
+            running.run("device", "revoke", given["device"])
+
+    def listed() -> list[int]:
+        crl = x509.load_pem_x509_crl(running.json("device", "crl")["crl"].encode())
+        return [entry.serial_number for entry in crl if entry.serial_number in serials]
+
+    assert listed() == serials[:1]
+    running.run("account", "remove", cora)
+    assert sorted(listed()) == sorted(serials)
+    again = ("device", "adopt", ALMA, "--name", "Taken over", "--certificate", str(file))
+    refused = running.run(*again, check=False)  # revoked is revoked, whoever brings it
+    assert refused.returncode == 2
+    assert "recorded already" in refused.stderr
+    assert "Taken over" not in running.run("device", "list").stdout
+
+
 def test_a_certificate_comes_in_files_and_is_not_given_twice(running: Gambeson, tmp_path: Path) -> None:
     command = ("device", "enrol", ALMA, "--name", "Laptop", "--certificate", "--out", str(tmp_path))
     given = running.json(*command)

@@ -151,11 +151,12 @@ def test_devices(tried: Tried) -> None:
 
 
 def test_a_certificate_and_its_device_again(tried: Tried) -> None:
-    """A device that went with its account still has its certificate: it is registered by that."""
-    tried("account add", "emil@playground.example")
+    """A device whose certificate is recorded nowhere any more still has it: it is registered by that."""
+    tried("org add", "Yard", "--domain", "yard.example")
+    tried("account add", "emil@yard.example")
     given = tried(
         "device enrol",
-        "emil@playground.example",
+        "emil@yard.example",
         "--name",
         "Laptop",
         "--certificate",
@@ -165,7 +166,8 @@ def test_a_certificate_and_its_device_again(tried: Tried) -> None:
     file = tried.folder / "certificate.pem"
     text = Path(given["certificate"]["files"]["pem"]).read_text()
     file.write_text(text[: text.index("-----END CERTIFICATE-----")] + "-----END CERTIFICATE-----\n")
-    tried("account remove", "emil@playground.example")
+    tried("account remove", "emil@yard.example")  # revokes the certificate while it is recorded
+    tried("org remove", "Yard", "--yes")
     tried("device adopt", BRUNO, "--name", "Laptop", "--certificate", str(file))
 
 

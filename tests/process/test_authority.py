@@ -96,6 +96,19 @@ def test_the_list_names_the_revoked_and_is_signed(keys):
     assert listed.get_revoked_certificate_by_serial_number(keys.authority.serial("c2")) is None
 
 
+def test_the_list_takes_serial_numbers_too_and_names_each_certificate_once(keys):
+    gone, here = keys.authority.serial("gone"), keys.authority.serial("c1")
+    pem = keys.authority.revocation_list([(gone, NOW - 9), (here, NOW), ("c1", NOW - 5)], NOW)
+    listed = x509.load_pem_x509_crl(pem.encode())
+    assert [(r.serial_number, r.revocation_date_utc.timestamp()) for r in listed] == [
+        (gone, NOW - 9),
+        (here, NOW - 5),
+    ]
+    for number in (0, -1, 1 << 159):
+        with pytest.raises(AuthorityError, match="no serial number"):
+            keys.authority.revocation_list([(number, NOW)], NOW)
+
+
 def test_possession_is_proven_by_the_certificates_key_over_this_handshake_only(keys):
     import msgspec
 

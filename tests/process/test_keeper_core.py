@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import process_world as sample
 import pytest
+from cryptography import x509
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
@@ -209,10 +210,27 @@ def test_a_fingerprint_alone_counts_only_where_an_edge_ends_tls(keys):
 
 
 def sample_der(pem: str) -> bytes:
-    from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
     return x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
+
+
+def test_the_revocation_list_names_what_was_recorded_and_what_the_snapshot_still_has(keys):
+    of = keys.authority.serial
+    rows = [Credential(f"c{n}", "o1", "d1", CredentialKind.CERTIFICATE, f"{n:064x}") for n in (5, 6, 7)]
+    rows[1:] = [replace(row, revoked_at=NOW - 3) for row in rows[1:]]
+    recorded = ((f"{of('c7'):x}", NOW - 3), (f"{of('of a device that is gone'):x}", NOW - 8))
+    made = core(keys, credentials=tuple(rows), revoked=recorded)
+    pem = made.answer("command", "command", m.RevocationListAsk(), NOW).text
+    listed = [r.serial_number for r in x509.load_pem_x509_crl(pem.encode())]
+    assert sorted(listed) == sorted(of(c) for c in ("c6", "c7", "of a device that is gone"))
+
+
+@pytest.mark.parametrize("serial", ["", "no number", "-1", "0", "f" * 64])
+def test_a_snapshot_with_what_is_no_serial_number_gets_no_list(keys, serial):
+    answer = core(keys, revoked=((serial, NOW),)).answer("command", "command", m.RevocationListAsk(), NOW)
+    assert isinstance(answer, m.Refused)
+    assert "no serial number" in answer.sentence
 
 
 EVERY_REQUEST = [

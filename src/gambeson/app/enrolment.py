@@ -130,6 +130,15 @@ def with_certificate(
             password=password,
             legacy=legacy,
         )
+        issued = x509.load_pem_x509_certificate(given.certificate_pem.encode())
+        organisation.certificates.record(
+            f"{issued.serial_number:x}",
+            given.fingerprint,
+            device.id,
+            not_after=given.expires_at,
+            by=place.who,
+            at=now,
+        )
         organisation.credentials.add(
             device.id,
             CredentialKind.CERTIFICATE,
@@ -190,6 +199,14 @@ def adopt(
     fingerprint = held.fingerprint(hashes.SHA256()).hex()
     device = _create(place, organisation, account, wish, doors, now)
     try:
+        organisation.certificates.record(
+            f"{held.serial_number:x}",
+            fingerprint,
+            device.id,
+            not_after=held.not_valid_after_utc.timestamp(),
+            by=place.who,
+            at=now,
+        )
         organisation.credentials.add(
             device.id,
             CredentialKind.CERTIFICATE,

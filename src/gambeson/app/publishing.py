@@ -54,6 +54,7 @@ def build_snapshot(
         policies=tuple(policies),
         failures=parts.failures,
         bypass_until=parts.bypass_until,
+        revoked=parts.revoked,
     )
     return snapshot, tuple(troubles)
 

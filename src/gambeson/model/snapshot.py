@@ -19,7 +19,9 @@ class Snapshot:
     """``made_at`` is seconds since 1970, from the worker's clock. ``failures`` carries, per
     account id or canonical unknown address, the failed guesses from unknown sources of the
     last 24 hours, so that a restarted door goes on counting. ``bypass_until`` > now means that
-    the emergency bypass (``guard open``) is on for that organisation."""
+    the emergency bypass (``guard open``) is on for that organisation. ``revoked`` has the serial
+    number (lower-case hex) and the time of revocation of each revoked certificate that has not
+    expired, whether its device is still there or not: for the revocation list, not for the doors."""
 
     number: int
     made_at: float
@@ -31,6 +33,7 @@ class Snapshot:
     policies: tuple[Policy, ...] = ()
     failures: tuple[tuple[str, int], ...] = ()
     bypass_until: tuple[tuple[str, float], ...] = ()
+    revoked: tuple[tuple[str, float], ...] = ()
 
 
 class SnapshotIndex:

@@ -2,8 +2,8 @@
 
 X.509 (RFC 5280) on ECDSA P-256. A certificate says which device of whom; whether it still opens
 anything is said by its fingerprint in the snapshot alone, at once and without the list. The serial
-number is a keyed hash of the credential's id, so that the list can be written from the snapshot with
-nothing else kept.
+number is a keyed hash of the credential's id. Where the credential is gone with its device, the
+list takes the serial number itself, which the store keeps until the certificate expires.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 AUTHORITY_YEARS = 10
 MAX_MONTHS = 36
 LIST_DAYS = 7
+MAX_SERIAL = 1 << 159  # RFC 5280 section 4.1.2.2: at most 20 octets, and positive
 CLOCK_SLACK = timedelta(minutes=5)
 
 
@@ -113,8 +114,15 @@ class Authority:
             self._bundle(name, key, certificate, password, legacy) if key is not None and password else b"",
         )
 
-    def revocation_list(self, revoked: Sequence[tuple[str, float]], now: float) -> str:
-        """The list as PEM: (credential id, when) of each revoked certificate; valid for a week."""
+    def revocation_list(self, revoked: Sequence[tuple[str | int, float]], now: float) -> str:
+        """The list as PEM, valid for a week: (credential id or serial number, when) of each revoked
+        certificate. One named twice stands there once, with the earlier time. Raises AuthorityError."""
+        entries: dict[int, float] = {}
+        for named, at in revoked:
+            serial = self.serial(named) if isinstance(named, str) else named
+            if not 0 < serial < MAX_SERIAL:
+                raise AuthorityError("a revoked certificate is named by a number that is no serial number")
+            entries[serial] = min(at, entries.get(serial, at))
         start = datetime.fromtimestamp(int(now), UTC)
         builder = (
             x509.CertificateRevocationListBuilder()
@@ -126,10 +134,10 @@ class Authority:
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
             )
         )
-        for credential, at in revoked:
+        for serial, at in entries.items():
             builder = builder.add_revoked_certificate(
                 x509.RevokedCertificateBuilder()
-                .serial_number(self.serial(credential))
+                .serial_number(serial)
                 .revocation_date(datetime.fromtimestamp(int(at), UTC))
                 .build()
             )

@@ -265,9 +265,16 @@ class KeeperCore:
             return m.Refused(
                 reason="no-fresh-snapshot", sentence="The keeper has no snapshot yet; try again."
             )
-        revoked = [
+        snapshot = self.index.snapshot
+        # By serial number: those recorded, which outlive their devices. By credential: those issued before
+        # certificates were recorded.
+        try:
+            revoked: list[tuple[str | int, float]] = [(int(s, 16), at) for s, at in snapshot.revoked]
+        except ValueError:
+            raise AuthorityError("a revoked certificate is named by what is no serial number") from None
+        revoked += [
             (c.id, c.revoked_at)
-            for c in self.index.snapshot.credentials
+            for c in snapshot.credentials
             if c.kind is CredentialKind.CERTIFICATE and c.revoked_at
         ]
         pem = self._keys.authority.revocation_list(revoked, now)

@@ -20,7 +20,7 @@ from gambeson.model.organisation import Organisation
 from . import migrate as migration
 from . import plain, schema, snapshot
 from .audit import AuditLog
-from .credentials import Certificate, certificate_of
+from .credentials import Certificate, certificate_of, revoked_by_serial
 from .engine import EVERYWHERE, Database, open_databases
 from .errors import NotFound
 from .events import EventLog
@@ -141,10 +141,8 @@ class Store:
 
     def revoked_certificates(self, now: float) -> Sequence[Certificate]:
         """The revoked certificates that have not expired: what the revocation list names."""
-        table = schema.certificates
-        query = sa.select(table).where(table.c.revoked_at > 0, table.c.not_after > now)
         with self.control.read(EVERYWHERE) as conn:
-            return [certificate_of(row) for row in conn.execute(query.order_by(table.c.serial))]
+            return [certificate_of(row) for row in conn.execute(revoked_by_serial(now))]
 
     def row_security(self) -> bool:
         """True where the database itself holds each transaction to its organisation.

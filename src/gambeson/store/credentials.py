@@ -130,7 +130,7 @@ class Certificates(Scoped):
             device_row(change, device)
             change.insert(
                 schema.certificates,
-                taken=f"A certificate with serial number {serial} is recorded already.",
+                taken=f"A certificate with serial number {serial} is recorded already: enrol with a new one.",
                 serial=serial,
                 fingerprint=fingerprint,
                 device=device,
@@ -192,6 +192,12 @@ def credential_of(row: sa.Row[Any]) -> Credential:
 def certificate_of(row: sa.Row[Any]) -> Certificate:
     """The certificate in a row."""
     return Certificate(**row._mapping)
+
+
+def revoked_by_serial(now: float) -> sa.Select[Any]:
+    """Reads the revoked certificates that have not expired at ``now``: what the revocation list names."""
+    table = schema.certificates
+    return sa.select(table).where(table.c.revoked_at > 0, table.c.not_after > now).order_by(table.c.serial)
 
 
 def _get(scope: Scope, id: str) -> Credential:

@@ -16,7 +16,7 @@ from gambeson.model.rule import ModeEntry
 
 from . import schema
 from .accounts import account_of, aliases_by_account
-from .credentials import credential_of
+from .credentials import credential_of, revoked_by_serial
 from .devices import device_of
 from .engine import EVERYWHERE, Database
 from .events import EventLog
@@ -26,7 +26,8 @@ from .policy import PolicySource, mode_of, policy_of
 @dataclass(frozen=True, slots=True)
 class SnapshotParts:
     """``policies`` are the active versions as text, ``modes`` pairs of organisation and entry,
-    ``bypass_until`` those still running at ``now``; ``change_counter`` is the store's at that moment."""
+    ``bypass_until`` those still running at ``now``, ``revoked`` (serial number in hex, when) of revoked
+    certificates not expired by then; ``change_counter`` is the store's at that moment."""
 
     organisations: tuple[Organisation, ...] = ()
     accounts: tuple[Account, ...] = ()
@@ -36,11 +37,12 @@ class SnapshotParts:
     modes: tuple[tuple[str, ModeEntry], ...] = ()
     failures: tuple[tuple[str, int], ...] = ()
     bypass_until: tuple[tuple[str, float], ...] = ()
+    revoked: tuple[tuple[str, float], ...] = ()
     change_counter: int = 0
 
 
 def load(control: Database, log: EventLog, now: float) -> SnapshotParts:
-    """Reads the parts; ``now`` (seconds since 1970) decides which failures and bypasses still count."""
+    """Reads the parts; ``now`` (seconds since 1970) decides which failures, bypasses and revocations still count."""
     with control.read(EVERYWHERE) as conn:
 
         def rows(table: sa.Table, *order: sa.Column[object]) -> list[sa.Row[tuple[object, ...]]]:
@@ -75,5 +77,6 @@ def load(control: Database, log: EventLog, now: float) -> SnapshotParts:
             modes=tuple((m.organisation, mode_of(m)) for m in rows(s.modes, s.modes.c.organisation)),
             failures=tuple(log.failures(now)),
             bypass_until=tuple((b.organisation, b.until) for b in conn.execute(running)),
+            revoked=tuple((c.serial, c.revoked_at) for c in conn.execute(revoked_by_serial(now))),
             change_counter=conn.execute(sa.select(s.installation.c.change_counter)).scalar_one(),
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gambeson.app import setup
+from gambeson.app import setup, up
 from gambeson.app.place import Place
 from gambeson.app.plan import store_url
 from gambeson.process.run_directory import RunDirectory, RunError
@@ -69,6 +69,7 @@ def test_nothing_is_upgraded_beneath_an_earlier_version_that_runs(tmp_path: Path
     if os.geteuid() == 0:
         os.chown(place.data / "spool" / "doors.spool", 64112, 64112)
     before = (place.data / "spool" / "doors.spool").stat()
+    house, around = place.data.stat(), set(tmp_path.iterdir())
     running = RunDirectory(place.data)
     try:
         with pytest.raises(RunError, match="already runs"):
@@ -82,5 +83,79 @@ def test_nothing_is_upgraded_beneath_an_earlier_version_that_runs(tmp_path: Path
     assert upgrade.versions == OLD
     assert setup.roll_back(place, url, upgrade).startswith("It did not start after the upgrade; the store is")
     assert schema(place.data) == OLD
+    # Neither the data directory nor what is around it was moved or written: under systemd its parent is read-only.
+    now = place.data.stat()
+    assert (now.st_dev, now.st_ino, now.st_mode, now.st_uid) == (
+        house.st_dev,
+        house.st_ino,
+        house.st_mode,
+        house.st_uid,
+    )
+    assert set(tmp_path.iterdir()) == around
+    assert not list(place.data.glob(".gambeson-restore-*"))
     after = (place.data / "spool" / "doors.spool").stat()
     assert (after.st_uid, after.st_mode, after.st_size) == (before.st_uid, before.st_mode, before.st_size)
+
+
+def test_the_databases_come_back_beneath_a_parent_nobody_writes_to(
+    tmp_path: Path,
+) -> None:
+    place = Place(tmp_path / "data")
+    setup.prepare_data(place, "")
+    url = store_url(place, Config())
+    setup.open_store(place, url)[0].close()
+    schema(place.data, "0001")
+    store, upgrade = setup.open_store(place, url)
+    store.close()
+    assert upgrade is not None
+    stale = place.store / "control.db-wal"
+    stale.write_bytes(b"of what is replaced")
+    before = tmp_path.stat().st_mtime_ns
+    tmp_path.chmod(0o555)
+    try:
+        said = setup.roll_back(place, url, upgrade)
+    finally:
+        tmp_path.chmod(0o700)
+    assert "is as it was before" in said
+    assert tmp_path.stat().st_mtime_ns == before  # root may write there all the same: it did not
+    assert not stale.exists()
+    assert schema(place.data) == OLD
+
+
+def test_an_upgrade_that_breaks_off_is_taken_back_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path / "data")
+    setup.prepare_data(place, "")
+    url = store_url(place, Config())
+    setup.open_store(place, url)[0].close()
+    schema(place.data, "0001")
+    opened = setup.Store.open
+
+    def breaks(url: str, *, migrate: bool = True) -> setup.Store:
+        found = opened(url, migrate=migrate)
+        if migrate:
+            found.close()
+            raise OSError(28, "No space left on device")
+        return found
+
+    monkeypatch.setattr(setup.Store, "open", breaks)
+    with pytest.raises(RunError, match=r"No space left.*is as it was before"):
+        setup.open_store(place, url)
+    assert schema(place.data) == OLD
+
+
+def test_the_instance_is_read_only_where_gambeson_wrote_it(tmp_path: Path) -> None:
+    place = Place(tmp_path / "data")
+    made = up._instance(place)
+    assert up._instance(place) == made
+    path = place.data / "instance"
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.write_text("../../elsewhere")
+    with pytest.raises(RunError, match="remove it"):
+        up._instance(place)
+    path.unlink()
+    path.symlink_to(tmp_path / "other")
+    with pytest.raises(RunError, match="cannot be used"):
+        up._instance(place)
+    assert not (tmp_path / "other").exists()

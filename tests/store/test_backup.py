@@ -304,3 +304,11 @@ def test_files_beside_the_databases_come_back_where_there_are_none(tmp_path):
     assert (new / "keeper" / "master.key").stat().st_mode & 0o777 == 0o600
     assert (new / "tls" / "ca.pem").read_text() == "theirs"
     assert restore_files(tmp_path / "b.zip", new) == ()
+    (new / "keeper" / "master.key").write_text("another")
+    with pytest.raises(Conflict, match=r"move .*keeper aside, or restore elsewhere"):
+        restore_files(tmp_path / "b.zip", new)
+    (new / "keeper" / "master.key").unlink()
+    assert restore_files(tmp_path / "b.zip", new) == ("keeper/master.key",)  # an empty folder is none
+    with pytest.raises(BadValue, match="not of postgresql"):
+        restore_files(tmp_path / "b.zip", tmp_path / "third", kind="postgresql")
+    assert not (tmp_path / "third").exists()

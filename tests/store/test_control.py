@@ -121,6 +121,8 @@ def test_a_revoked_device_loses_everything_it_proves_itself_with(store: Store, s
     assert store.revoked_certificates(NOW + 2e6) == []  # expired by then: the list forgets it
     org.devices.delete(made.device, **BY)
     assert [c.serial for c in store.revoked_certificates(NOW)] == [made.serial]
+    assert store.load_snapshot_parts(NOW).revoked == ((made.serial, NOW + 5),)
+    assert store.load_snapshot_parts(NOW + 2e6).revoked == ()
     assert org.audit(limit=1)[0].action == "device.deleted"
 
 

@@ -47,7 +47,8 @@ def extra_files(place: Place, *, keys: bool) -> dict[str, Path]:
 
 
 def put_back(source: Path, data: Path, config: Config, *, force: bool) -> PutBack:
-    """Restore ``source`` into ``data``. Raises RestoreError; then nothing was changed."""
+    """Restore ``source`` into ``data``. Raises RestoreError; then nothing that was there is changed (on PostgreSQL the
+    backup's files may have been added already; they do not hinder another try)."""
     place = Place(data)
     _must_be_stopped(place)
     url = store_url(place, config)
@@ -56,8 +57,9 @@ def put_back(source: Path, data: Path, config: Config, *, force: bool) -> PutBac
             aside = restore(source, data, force=force, keep=KEPT).aside
         else:
             password = Planner(place, config, ()).store_password()
+            # The files first: with another master key in place, nothing in the database could be opened.
+            restore_files(source, data, kind="postgresql")
             restore_postgresql(source, with_password(url, password))
-            restore_files(source, data)
             aside = None
     except StoreError as error:
         bad = error.usage or isinstance(error, StoreDamaged)  # a damaged backup is bad input

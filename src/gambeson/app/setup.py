@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from sqlalchemy.exc import SQLAlchemyError
 
 from gambeson.model.server import MailServer
 from gambeson.playground import sample
@@ -31,12 +32,11 @@ from gambeson.store.control import Store
 from gambeson.store.engine import EVERYWHERE, open_databases
 from gambeson.store.errors import NotFound, SchemaOlder, StoreError
 from gambeson.store.migrate import move, version
-from gambeson.store.restore import restore
+from gambeson.store.restore import restore_databases
 from gambeson.store.urls import CONTROL_FILE, EVENTS_FILE, locate
 
 from .keeper_child import open_keeper_keys
 from .place import Place
-from .safekeeping import KEPT
 
 BY = "gambeson up"
 _FIRST = {"instance", "gambeson.toml"}  # what may lie in a data directory before there is an installation
@@ -234,9 +234,24 @@ def open_store(place: Place, url: str) -> tuple[Store, Upgrade | None]:
                 empty = not found["control"]  # a new PostgreSQL database: nothing to lose
                 if not empty:
                     backup(old, target, at=time.time())
-            return Store.open(url), None if empty else Upgrade(target, found)
+            upgrade = None if empty else Upgrade(target, found)
+            try:
+                return Store.open(url), upgrade
+            except (StoreError, SQLAlchemyError, OSError) as error:
+                if upgrade is None:
+                    raise RunError(f"the store cannot be made: {_brief(error)}", 3) from None
+                raise RunError(
+                    f"the store cannot be upgraded ({_brief(error)}): {roll_back(place, url, upgrade).rstrip('.')}",
+                    3,
+                ) from None
     except StoreError as error:
         raise RunError(f"the store cannot be opened: {str(error).rstrip('.')}", 3) from None
+
+
+def _brief(error: Exception) -> str:
+    """One line: SQLAlchemy's own text has the statement in it."""
+    cause = getattr(error, "orig", None) or error
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0].rstrip(".")
 
 
 def roll_back(place: Place, url: str, upgrade: Upgrade) -> str:
@@ -246,20 +261,15 @@ def roll_back(place: Place, url: str, upgrade: Upgrade) -> str:
         if held(place.data):  # somebody else's by now
             raise RunError("another gambeson runs")
         if url.startswith("sqlite"):
-            aside = restore(upgrade.backup, place.data, force=True, keep=(*KEPT, "backups")).aside
-            # What the doors recorded and nobody has read yet, and what the throttle knows, go back as they are: moved,
-            # so that they stay the worker's.
-            for name in ("spool", "throttle"):
-                if aside is not None and (aside / name).is_dir() and not (aside / name).is_symlink():
-                    (aside / name).rename(place.data / name)
+            restore_databases(upgrade.backup, place.store)  # all else stays where it is, as it is
         else:
             with Store(*open_databases(locate(url), create=False, timeout=5.0)) as store:
                 for lineage, database in (("control", store.control), ("events", store.event_database)):
                     move(database, lineage, upgrade.versions[lineage] or "base")
-    except (StoreError, RunError, OSError) as error:
+    except (StoreError, RunError, SQLAlchemyError, OSError) as error:
         return (
-            f"It did not start after the upgrade, and the store could not be put back ({error}); the backup from "
-            f"before is {upgrade.backup}."
+            f"It did not start after the upgrade, and the store could not be put back ({_brief(error)}); the backup "
+            f"from before is {upgrade.backup}."
         )
     return f"It did not start after the upgrade; the store is as it was before (backup: {upgrade.backup})."
 

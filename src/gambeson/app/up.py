@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import socket
 import sys
@@ -134,14 +135,24 @@ def _instance(place: Place) -> str:
     """A name for the playground's sockets that is this data directory's own, and no other's. Raises RunError."""
     path = place.data / "instance"
     try:
-        if not path.is_file():
-            place.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.write_text(secrets.token_hex(8))
-        return path.read_text()
+        place.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with open(os.open(path, flags, 0o600), "w") as new:
+                new.write(secrets.token_hex(8))
+        except FileExistsError:
+            pass
+        # O_NONBLOCK: a pipe laid there does not hold us up
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        with open(os.open(path, flags), "rb") as file:
+            name = file.read(64) or b""
     except OSError as error:
         raise RunError(
             f"the data directory {place.data} cannot be used: {error.strerror}; name another with --data"
         ) from None
+    if not re.fullmatch(rb"[0-9a-f]{16}", name):
+        raise RunError(f"{path} is not what Gambeson wrote there; remove it")
+    return name.decode()
 
 
 def _free_ports() -> int:

@@ -6,9 +6,11 @@ renaming. Gambeson must be stopped meanwhile; the command line sees to that.
 
 from __future__ import annotations
 
+import hmac
 import os
 import shutil
 import sqlite3
+import stat
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
@@ -74,6 +76,49 @@ def restore(
         return Restored(archive.manifest, aside)
 
 
+def restore_databases(source: Path, folder: Path) -> None:
+    """Put only the two SQLite databases of the backup into ``folder``, in place. All is unpacked and examined within
+    the data directory (``folder``'s parent), so that neither it nor what lies around it is moved or written: under a
+    service manager its parent may be read-only, and itself a mount point. As root they get the owner of ``folder``.
+
+    Raises BadValue, StoreDamaged, SchemaNewer, StoreUnreachable.
+    """
+    with open_archive(source) as archive:
+        _check_kind(archive, "sqlite", source)
+        try:
+            owner = folder.lstat()
+            if not stat.S_ISDIR(owner.st_mode):
+                raise BadValue(f"{folder} is no folder: move it away.")
+            work = Path(tempfile.mkdtemp(prefix=".gambeson-restore-", dir=folder.parent))
+            try:
+                for name in DATABASES:
+                    _extract(archive, name, work / name)
+                _examine(work)
+                for name in reversed(DATABASES):  # the control database last, which says what the store is
+                    if os.geteuid() == 0:
+                        os.chown(work / name, owner.st_uid, owner.st_gid)
+                    for end in (
+                        "-wal",
+                        "-shm",
+                        "-journal",
+                    ):  # of what is replaced: they would be played into it
+                        (folder / f"{name}{end}").unlink(missing_ok=True)
+                    os.replace(work / name, folder / name)
+                _settle(folder)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+        except OSError as error:
+            raise StoreUnreachable(f"{folder} could not be restored ({error.strerror}).") from error
+
+
+def _settle(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def restore_postgresql(source: Path, url: str, *, timeout: float = 30.0) -> Restored:
     """Restores a PostgreSQL backup into an empty database. Files beside the tables are not restored.
 
@@ -97,14 +142,18 @@ def restore_postgresql(source: Path, url: str, *, timeout: float = 30.0) -> Rest
         return Restored(archive.manifest)
 
 
-def restore_files(source: Path, data_dir: Path) -> tuple[str, ...]:
-    """Unpack the files beside the databases (keys, certificates) whose folder ``data_dir`` does not have yet; gives
-    their names. What is there is never touched. Raises StoreDamaged, StoreUnreachable."""
+def restore_files(source: Path, data_dir: Path, *, kind: str = "") -> tuple[str, ...]:
+    """Unpack the files beside the databases (keys, certificates) whose folder ``data_dir`` does not have yet, or has
+    empty; gives their names. What is there is never touched. ``kind``: the store the backup must be of.
+    Raises BadValue, Conflict (another master key is there), StoreDamaged, StoreUnreachable."""
     made: list[str] = []
     with open_archive(source) as archive:
+        if kind:
+            _check_kind(archive, kind, source)
+        _same_key(archive, data_dir)
         names = [name for name in archive.manifest.files if name.startswith("files/")]
         inside = {name: name.removeprefix("files/") for name in names}
-        present = {top for top in (n.partition("/")[0] for n in inside.values()) if (data_dir / top).exists()}
+        present = {top for top in (n.partition("/")[0] for n in inside.values()) if _has(data_dir / top)}
         for name, relative in inside.items():
             if relative.partition("/")[0] in present or relative.startswith(f"{STORE_FOLDER}/"):
                 continue
@@ -117,6 +166,27 @@ def restore_files(source: Path, data_dir: Path) -> tuple[str, ...]:
                 raise StoreUnreachable(f"{path} could not be restored ({error.strerror}).") from error
             made.append(relative)
     return tuple(made)
+
+
+def _has(path: Path) -> bool:
+    if path.is_dir() and not path.is_symlink():
+        return any(path.iterdir())
+    return os.path.lexists(path)
+
+
+def _same_key(archive: Archive, data_dir: Path) -> None:
+    """The backup's secrets open only with its own master key."""
+    name, there = "files/keeper/master.key", data_dir / "keeper" / "master.key"
+    if name not in archive.manifest.files or not os.path.lexists(there):
+        return
+    try:
+        same = hmac.compare_digest(there.read_bytes(), b"".join(archive.chunks(name)))
+    except OSError as error:
+        raise StoreUnreachable(f"{there} cannot be read ({error.strerror}).") from error
+    if not same:
+        raise Conflict(
+            f"{there} is not the master key of this backup: move {there.parent} aside, or restore elsewhere."
+        )
 
 
 def _check_kind(archive: Archive, kind: str, source: Path) -> None:
@@ -141,12 +211,20 @@ def _unpack(archive: Archive, work: Path) -> None:
     for name in archive.manifest.files:
         path = work / (f"{STORE_FOLDER}/{name}" if name in DATABASES else name.removeprefix("files/"))
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
-            archive.extract(name, out)
-            out.flush()
-            os.fsync(out.fileno())
+        _extract(archive, name, path)
+    _examine(work / STORE_FOLDER)
+
+
+def _extract(archive: Archive, name: str, path: Path) -> None:
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
+        archive.extract(name, out)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _examine(folder: Path) -> None:
     for name in DATABASES:
-        path = work / STORE_FOLDER / name
+        path = folder / name
         with explained(str(path)), closing(sqlite3.connect(path)) as conn:
             if conn.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
                 raise StoreDamaged(f"The backup cannot be used: {name} in it is damaged.")

@@ -32,6 +32,7 @@ CapabilityBoundingSet=CAP_SETPCAP
 NoNewPrivileges=yes
 ProtectSystem=strict
 ReadWritePaths={facts.data}
+ReadWritePaths=-/run/gambeson-edge
 ProtectHome=yes
 PrivateTmp=yes
 PrivateDevices=yes

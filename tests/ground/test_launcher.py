@@ -52,6 +52,12 @@ def environ(**more: str) -> dict[str, str]:
     return {**kept, "GAMBESON_PYTHON": sys._base_executable, **more}  # type: ignore[attr-defined]
 
 
+def _signals_as_usual() -> None:
+    """Whoever runs the tests in the background or under nohup leaves some of them ignored."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(checkout: Path, *arguments: str, **more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [str(checkout / "gambeson"), *arguments],
@@ -62,7 +68,7 @@ def start(checkout: Path, *arguments: str, **more: str) -> subprocess.Popen[str]
         env=environ(**more),
         cwd="/",
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL) and None,  # nohup leaves it ignored
+        preexec_fn=_signals_as_usual,
     )
 
 

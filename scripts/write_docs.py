@@ -1,9 +1,10 @@
-"""Writes the documents that are made from the code: the reference of the settings and the sample file."""
+"""Writes the documents that are made from the code: settings, sample file, mail programs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from gambeson.guard.core.web.clients import document, load_clients
 from gambeson.settings.document import reference, sample
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -11,7 +12,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def documents() -> dict[Path, str]:
     """Path -> what should stand there."""
-    return {ROOT / "docs/reference/settings.md": reference(), ROOT / "examples/gambeson.toml": sample()}
+    return {
+        ROOT / "docs/reference/settings.md": reference(),
+        ROOT / "examples/gambeson.toml": sample(),
+        ROOT / "docs/clients.md": document(load_clients()),
+    }
 
 
 def main() -> None:

@@ -117,6 +117,55 @@ def test_a_policy_is_set_shown_rolled_back_and_a_bad_one_changes_nothing(
     running.run("policy", "set", str(good))
     assert running.json("policy", "roll-back", "1")["version"] == 1
     login(running, ALMA, running.secret).logout()
+    reset = running.json("policy", "reset")
+    assert (reset["version"], reset["missing"]) == (0, [])
+    assert running.json("policy", "show") == shown
+    assert "policy.reset" in running.run("audit", "show", "--limit", "3").stdout
+    assert running.json("policy", "list")["in_force"] == 0
+
+
+def test_bare_names_do_not_stop_working_unsaid(running: Gambeson) -> None:
+    first = running.json("org", "add", "Second", "--domain", "second.example")
+    (warning,) = first["warnings"]
+    assert "playground.example" in warning
+    assert "default_domain" in warning
+    assert running.json("org", "domain", "add", "third.example", "--org", "Second")["warnings"] == []
+    running.run("org", "remove", "Second", "--yes")
+    added = running.run("org", "domain", "add", "more.example")
+    assert 'default_domain = "playground.example"' in added.stdout
+    assert running.json("org", "domain", "remove", "more.example")["warnings"] == []
+
+
+def test_a_revocation_list_is_not_written_through_a_link(running: Gambeson, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    for name in ("list.pem", "list.pem.new"):
+        (tmp_path / name).symlink_to(precious)
+    running.run("device", "crl", "--out", str(tmp_path / "list.pem"))
+    assert precious.read_text() == "mine"
+    assert not (tmp_path / "list.pem").is_symlink()
+    x509.load_pem_x509_crl((tmp_path / "list.pem").read_bytes())
+    assert {path.name for path in tmp_path.iterdir()} == {"precious", "list.pem", "list.pem.new"}
+
+
+def test_the_revocation_list_remembers_a_removed_organisation(running: Gambeson, tmp_path: Path) -> None:
+    running.run("org", "add", "Mill", "--domain", "mill.example")
+    running.run("account", "add", "emil@mill.example")
+    command = ("device", "enrol", "emil@mill.example", "--name", "Laptop", "--certificate")
+    given = running.json(*command, "--out", str(tmp_path))
+    file = Path(given["certificate"]["files"]["pem"])
+    serial = x509.load_pem_x509_certificate(file.read_bytes()).serial_number
+
+    def listed() -> bool:
+        crl = x509.load_pem_x509_crl(running.json("device", "crl")["crl"].encode())
+        return serial in [entry.serial_number for entry in crl]
+
+    assert not listed()
+    running.run("org", "remove", "Mill", "--yes")
+    assert listed()
+    again = ("device", "adopt", ALMA, "--name", "Taken over", "--certificate", str(file))
+    refused = running.run(*again, check=False)
+    assert (refused.returncode, "recorded already" in refused.stderr) == (2, True)
 
 
 def test_a_machine_is_bound_and_has_an_owner(running: Gambeson) -> None:
@@ -254,8 +303,11 @@ def test_a_stopped_installation_is_administered_too_and_survives_tampering_only_
     assert [fault["entry"] for fault in json.loads(found.stdout)["faults"]] == [3]
 
     assert gambeson.run("restore", str(backup), check=False).returncode == 2  # not empty
+    done = gambeson.run("restore", str(backup), "--force")
+    assert "playground's mail is not in a backup" in done.stdout
     restored = gambeson.json("restore", str(backup), "--force")
     assert Path(restored["aside"]).is_dir()
+    assert restored["mail_missing"] is True
     gambeson.start()
     login(gambeson, ALMA, secret).logout()
     assert gambeson.json("audit", "verify")["faults"] == []

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import imaplib
 import json
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -45,6 +48,7 @@ def test_explain_says_what_would_happen_and_why(running: Gambeson) -> None:
     assert alone["sentence"].endswith(".")
     with_device = guard(running, "explain", "--door", "imap", "--account", ALMA, "--rung", "device-secret")
     assert with_device["decision"] == "allow"
+    assert (with_device["country"], with_device["risk"]) == ("", 0)
     devices = running.json("device", "list", BRUNO)["devices"]
     waiting = next(d["id"] for d in devices if d["state"] == "quarantined")
     shown = guard(
@@ -69,6 +73,8 @@ def test_explain_says_what_would_happen_and_why(running: Gambeson) -> None:
         (("explain", "--door", "imap", "--account", "two words"), "two words"),
         (("explain", "--door", "imap", "--account", ALMA, "--rung", "magic"), "no rung"),
         (("explain", "--door", "imap", "--account", ALMA, "--from", "here"), "no IP address"),
+        (("explain", "--door", "imap", "--account", ALMA, "--country", "Germany"), "no country code"),
+        (("explain", "--door", "imap", "--account", ALMA, "--risk", "101"), "0 to 100"),
         (("explain", "--door", "imap", "--account", ALMA, "--device", "nope"), "no device"),
         (("mode", "imap"), "observe, warn or enforce"),
         (("mode", "imap", "enforce", "--for", "2d"), "no end"),
@@ -179,6 +185,35 @@ def test_walk_finds_nothing_in_the_playground_and_leaves_nothing_behind(running:
     client = imaplib.IMAP4_SSL("localhost", running.port("imaps"), ssl_context=running.tls, timeout=20)
     client.login(CHIARA, secret)
     client.logout()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_walk_that_is_ended_takes_its_devices_away(running: Gambeson, number: signal.Signals) -> None:
+    before = running.json("device", "list", CHIARA)["devices"]
+    command = [sys.executable, "-m", "gambeson", "guard", "walk", "--rate", "5", "--data", str(running.data)]
+    # As in the background of a script: SIGINT is ignored there, the others are not.
+    walk = subprocess.Popen(
+        command,
+        env=running.env,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=None if number is signal.SIGINT else lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    try:
+        for _ in range(200):
+            if len(running.json("device", "list", CHIARA)["devices"]) >= len(before) + 8:
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("the walk made no devices")
+        walk.send_signal(number)
+        _, said = walk.communicate(timeout=30)
+    finally:
+        walk.kill()
+    assert running.json("device", "list", CHIARA)["devices"] == before
+    assert walk.returncode == (130 if number is signal.SIGINT else 128 + number), said
+    assert said.count("\n") == 1
+    assert "Traceback" not in said
 
 
 def test_walk_reports_a_planted_way_past_the_doors_and_sees_it_closed(

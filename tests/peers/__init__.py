@@ -24,7 +24,9 @@ PROGRAMS = {
     "swaks": (("swaks",), "swaks", False),
     "neomutt": (("neomutt", "tmux"), "neomutt", False),
     "sieve-connect": (("sieve-connect",), "sieve-connect", False),
+    "chromium": (("chromium",), "chromium", False),
     "haproxy": (("haproxy",), "haproxy", False),
+    "faketime": (("faketime",), "faketime", False),
     "openssl": (("openssl",), "openssl", False),
 }
 

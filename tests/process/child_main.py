@@ -232,12 +232,12 @@ def console(birth: child.Birth) -> int:
 
     async def main():
         async with birth.attend() as life:
-            ask = asyncio.create_task(asyncio.to_thread(admin.sign, b"head"))
+            ask = asyncio.create_task(asyncio.to_thread(admin.secret_verifier, sample.ADA.text))
             stop = asyncio.create_task(life.stopped.wait())
             await asyncio.wait((ask, stop), return_when=asyncio.FIRST_COMPLETED)
             if life.stopped.is_set():
                 os._exit(0)
-            assert len(await ask) == 64
+            assert len(await ask) == 32
             life.ready()
             await life.stopped.wait()
 

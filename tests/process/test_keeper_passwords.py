@@ -13,8 +13,10 @@ from gambeson.model.access import DoorKind
 from gambeson.model.asset import Account, Credential, CredentialKind, Device, DeviceState
 from gambeson.process import keeper_passwords
 from gambeson.process import messages as m
-from gambeson.process.keeper_core import ALLOWED, KeeperCore
-from gambeson.process.keeper_passwords import Allowance, Passwords, affordable
+from gambeson.process.allowance import Allowance
+from gambeson.process.keeper_core import KeeperCore
+from gambeson.process.keeper_passwords import Passwords, affordable
+from gambeson.process.keeper_roles import ALLOWED
 
 NOW = sample.NOW
 PASSWORD = "correct horse"

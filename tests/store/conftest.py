@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,8 @@ class Sample:
     serial: str
     finding: str
     job: str
+    authenticator: str
+    web_session: str
 
 
 @pytest.fixture
@@ -132,6 +135,7 @@ def make_sample(store: Store, tag: str) -> Sample:
     from gambeson.model.access import Mode
     from gambeson.model.event import Event
     from gambeson.model.finding import Finding, Severity
+    from gambeson.store.authenticators import AuthenticatorKind
 
     org = store.create_organisation(f"Org {tag}", domains=[f"{tag}.example"], id=f"org-{tag}", **ADMIN)
     account = org.accounts.create(
@@ -153,7 +157,25 @@ def make_sample(store: Store, tag: str) -> Sample:
         Finding(f"find-{tag}", "", "Server", "mail", "rule.one", "A title", Severity.HIGH, "because"), **ADMIN
     )
     job = org.jobs.add("scan", {"host": tag}, **ADMIN)
+    authenticator = org.authenticators.add(
+        account.id, AuthenticatorKind.TOTP, sealed=b"totp of " + tag.encode(), id=f"auth-{tag}", **ADMIN
+    )
+    org.binding_codes.make(account.id, tag.encode() * 32, **ADMIN)
+    secret = sha256(tag.encode()).digest()
+    web_session = org.web_sessions.open(account.id, "device-key", secret, id=f"web-{tag}", **ADMIN)
+    org.eas_devices.decide(account.id, f"phone{tag}", "allowed", **ADMIN)
     store.events.append(
         [Event(f"ev-{tag}", NOW, "door.login.allowed", org.id, account.id, device.id, "imap", "192.0.2.1")]
     )
-    return Sample(org, tag, account.id, device.id, credential.id, serial, finding.id, job.id)
+    return Sample(
+        org,
+        tag,
+        account.id,
+        device.id,
+        credential.id,
+        serial,
+        finding.id,
+        job.id,
+        authenticator.id,
+        web_session.id,
+    )

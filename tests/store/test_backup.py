@@ -17,6 +17,7 @@ from gambeson.store.archive import checked_name, open_archive
 from gambeson.store.backup import backup
 from gambeson.store.control import Store
 from gambeson.store.errors import BadValue, Conflict, SchemaNewer, StoreDamaged, StoreError, StoreUnreachable
+from gambeson.store.portal import Whose
 from gambeson.store.restore import restore, restore_postgresql
 
 NOW = 1_700_000_000.0
@@ -43,11 +44,12 @@ def test_what_was_backed_up_comes_back(store: Store, sample: Any, tmp_path: Path
     awkward = "back\\slash \t tab and \u00fc\u2028\nline"
     made.org.policies.add("# " + awkward, by="root", at=NOW)
     store.audit.seal(lambda payload: b"sig" + payload[:1], NOW)
+    secret = Whose(store.control, store.event_database).secret()
     target = tmp_path / "backup.zip"
     manifest = backup(store, target, at=NOW)
     made.org.accounts.delete(made.account, by="root", at=NOW)
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
-    assert manifest.audit_count == 29
+    assert manifest.audit_count == 37
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
     with again(target) as copy:
         assert copy.organisation("Org a").accounts.get(made.account).sealed_password == b"box of a"
@@ -58,6 +60,11 @@ def test_what_was_backed_up_comes_back(store: Store, sample: Any, tmp_path: Path
         assert copy.audit.head() == (manifest.audit_count, manifest.audit_hash)
         assert copy.audit.verify(lambda p, s: s == b"sig" + p[:1]) == []
         assert copy.installation() == store.installation()
+        assert Whose(copy.control, copy.event_database).secret() == secret
+        assert [a.sealed for a in copy.organisation("org-a").authenticators.list(made.account)] == [
+            b"totp of a"
+        ]
+        assert copy.organisation("org-a").web_sessions.seen(made.web_session, NOW).account == made.account
         copy.organisation("org-a").update(name="Goes on", by="root", at=NOW)
         assert copy.row_security() == store.row_security()
         parts = copy.load_snapshot_parts(NOW)

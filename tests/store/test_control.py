@@ -126,6 +126,34 @@ def test_a_revoked_device_loses_everything_it_proves_itself_with(store: Store, s
     assert org.audit(limit=1)[0].action == "device.deleted"
 
 
+def test_the_revocation_list_remembers_the_certificates_of_removed_organisations(
+    store: Store, sample: Any
+) -> None:
+    made, other = sample(store, "a"), sample(store, "b")
+    made.org.certificates.record("a1", "a1" * 2, made.device, not_after=NOW + 1e6, **BY)
+    made.org.certificates.record("a2", "a2" * 2, made.device, not_after=NOW + 1, **BY)
+    made.org.certificates.revoke(made.serial, reason="stolen", by="root", at=NOW + 5)
+    store.delete_organisation(made.org.id, by="root", at=NOW + 10)
+    found = [(c.serial, c.revoked_at, c.revocation_reason) for c in store.revoked_certificates(NOW + 10)]
+    # Revoked with it where it was good until then; the one that has expired is in no list.
+    assert found == [(made.serial, NOW + 5, "stolen"), ("a1", NOW + 10, "organisation removed")]
+    assert store.load_snapshot_parts(NOW + 10).revoked == tuple((s, at) for s, at, _ in found)
+    with pytest.raises(Conflict, match="recorded already"):  # and another organisation does not take it over
+        other.org.certificates.record("a1", "a1" * 2, other.device, not_after=NOW + 1e6, **BY)
+    assert store.prune_certificates(NOW + 10) == 0
+    assert store.prune_certificates(NOW + 2e6) == 2
+    assert store.revoked_certificates(NOW + 10) == []
+
+
+def test_no_version_of_the_policy_holds_after_a_reset(store: Store, sample: Any) -> None:
+    org = sample(store, "a").org
+    org.policies.reset(by="root", at=NOW + 1)
+    assert org.policies.active() is None
+    assert store.load_snapshot_parts(NOW).policies == ()
+    assert (org.audit(limit=1)[0].action, org.audit(limit=1)[0].at) == ("policy.reset", NOW + 1)
+    assert org.policies.activate(1, by="root", at=NOW + 2).version == 1  # they stay
+
+
 def test_a_machine_is_bound(store: Store, sample: Any) -> None:
     made = sample(store, "a")
     machine = made.org.devices.create(
@@ -192,6 +220,10 @@ def test_every_act_is_audited_and_counted(store: Store, sample: Any) -> None:
         "sealed.put",
         "finding.opened",
         "job.added",
+        "authenticator.added",
+        "binding-code.made",
+        "web-session.opened",
+        "eas-device.decided",
     ]
     assert store.change_counter() == len(actions) - 1  # organisation and domain are one change
 

@@ -66,6 +66,21 @@ def test_a_failed_job_is_tried_again_while_attempts_are_left(store: Store, org: 
         assert store.jobs.failed(job, "no route", retry_at=NOW + 15, at=NOW + 11).state is state
 
 
+def test_jobs_that_ended_long_ago_are_forgotten(store: Store, org: Any) -> None:
+    org.jobs.add("waits", 1, by="root", at=NOW)
+    for n, payload in enumerate(("done", "failed", "newer")):
+        org.jobs.add("scan", payload, by="root", at=NOW + n)
+    for at in (NOW + 1, NOW + 2, NOW + 100):
+        job = _claim(store, at)
+        assert job is not None
+        (store.jobs.failed if job.payload == "failed" else store.jobs.done)(job, None, at=at)
+    org.jobs.add("scan", "runs", by="root", at=NOW)
+    assert _claim(store, NOW + 3) is not None
+    assert store.jobs.prune(NOW + 100) == 2
+    left = {(job.state, job.payload) for job in org.jobs.list()}
+    assert left == {(JobState.QUEUED, 1), (JobState.DONE, "newer"), (JobState.RUNNING, "runs")}
+
+
 def test_many_workers_share_the_jobs(place: Any, store: Store, org: Any) -> None:
     for n in range(40):
         org.jobs.add("scan", n, by="root", at=NOW)

@@ -28,7 +28,7 @@ def test_up_down_and_up_again(store: Store, sample: Any) -> None:
     for _ in range(2):
         sample(store, "a")
         for lineage, database in _databases(store).items():
-            for target in ("0001", "0002", "0001", "base"):
+            for target in ("0001", migrate.HEADS[lineage], "0002", "0001", "base"):
                 migrate.move(database, lineage, target)
                 with database.read(EVERYWHERE) as conn:
                     assert migrate.version(conn, lineage) == ("" if target == "base" else target)
@@ -74,7 +74,7 @@ def test_an_older_schema_is_upgraded_only_where_that_is_allowed(
 ) -> None:
     sample(store, "a")
     migrate.move(store.control, "control", "0001")
-    with pytest.raises(SchemaOlder, match=r"0001.*0002.*gambeson up"):
+    with pytest.raises(SchemaOlder, match=rf"0001.*{migrate.HEADS['control']}.*gambeson up"):
         Store.open(place.url, migrate=False)
     with Store.open(place.url) as again:
         assert [o.name for o in again.organisations()] == ["Org a"]

@@ -12,6 +12,7 @@ import pytest
 from gambeson.model.access import DoorKind, Mode
 from gambeson.model.asset import CredentialKind, DeviceState
 from gambeson.model.finding import Finding, FindingState, Severity
+from gambeson.store.authenticators import AuthenticatorKind
 from gambeson.store.control import Store
 from gambeson.store.errors import NotFound, StoreError
 from gambeson.store.scope import Scoped
@@ -55,10 +56,29 @@ SWEEP: dict[str, Callable[[OrganisationStore, Any], object] | str] = {
     "certificates.record": lambda a, b: a.certificates.record("aa", "bb", b.device, not_after=NOW, **ADMIN),
     "certificates.list": lambda a, b: [*a.certificates.list(device=b.device)],
     "certificates.revoke": lambda a, b: a.certificates.revoke(b.serial, **ADMIN),
+    "authenticators.list": lambda a, b: [*a.authenticators.list(b.account)],
+    "authenticators.add": lambda a, b: a.authenticators.add(
+        b.account, AuthenticatorKind.TOTP, sealed=b"x", **ADMIN
+    ),
+    "authenticators.use": lambda a, b: a.authenticators.use(b.account, b.authenticator, last_step=9, **ADMIN),
+    "authenticators.remove": lambda a, b: a.authenticators.remove(b.account, b.authenticator, **ADMIN),
+    "authenticators.remove_all": lambda a, b: a.authenticators.remove_all(b.account, **ADMIN),
+    "binding_codes.make": lambda a, b: a.binding_codes.make(b.account, bytes(32), **ADMIN),
+    "binding_codes.spend": lambda a, b: a.binding_codes.spend(b.account, b"b" * 32, **ADMIN),
+    "binding_codes.pending": lambda a, b: a.binding_codes.pending(b.account, NOW + 1),
+    "web_sessions.open": lambda a, b: a.web_sessions.open(b.account, "device-key", b"x" * 32, **ADMIN),
+    "web_sessions.seen": lambda a, b: a.web_sessions.seen(b.web_session, NOW + 70),
+    "web_sessions.list": lambda a, b: [s for s in a.web_sessions.list(None, NOW) if s.organisation != a.id],
+    "web_sessions.step": lambda a, b: a.web_sessions.step(b.web_session, **ADMIN),
+    "web_sessions.end": lambda a, b: a.web_sessions.end(b.account, **ADMIN),
+    "eas_devices.decide": lambda a, b: a.eas_devices.decide(b.account, "new", "allowed", **ADMIN),
+    "eas_devices.forget": lambda a, b: a.eas_devices.forget(b.account, "phoneb", **ADMIN),
+    "eas_devices.list": lambda a, b: [*a.eas_devices.list(account=b.account)],
     "policies.add": "own",
     "policies.get": lambda a, b: [p for p in [a.policies.get(1)] if p.organisation != a.id],
     "policies.active": lambda a, b: [p for p in [a.policies.active()] if p and p.organisation != a.id],
     "policies.list": lambda a, b: [p for p in a.policies.list() if p.organisation != a.id],
+    "policies.reset": "own",
     "policies.activate": lambda a, b: a.policies.activate(1, **ADMIN),
     "modes.set": lambda a, b: a.modes.set(
         DoorKind.IMAP, Mode.OBSERVE, until=NOW + 9, account=b.account, **ADMIN
@@ -112,6 +132,7 @@ def test_no_method_reaches_into_another_organisation(store: Store, sample: Any, 
                 found = call(a.org, b)
                 assert name in ("update", "policies.activate") or not found, name
     a.org.policies.add("x = 1", **ADMIN)
+    a.org.policies.reset(**ADMIN)
     a.org.bypass.open(NOW + 50, "x", **ADMIN)
     a.org.bypass.close(**ADMIN)
     a.org.sealed.put("own", b"x", **ADMIN)
@@ -141,7 +162,7 @@ def test_deleting_one_organisation_leaves_the_other(store: Store, sample: Any, p
     with pytest.raises(NotFound):
         store.organisation("Org a")
     left = _everything_of(place, "org-a")
-    assert {table for table, rows in left.items() if rows} == {"audit", "events"}
+    assert {table for table, rows in left.items() if rows} == {"audit", "events", "forgotten_certificates"}
 
 
 def test_postgresql_itself_holds_a_transaction_to_its_organisation(

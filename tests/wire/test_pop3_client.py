@@ -45,6 +45,7 @@ def test_failures_are_told_apart(answer: bytes, kind: str) -> None:
     [failed] = upstream.receive(answer + b"\r\n")
     assert isinstance(failed, Failed)
     assert failed.kind == kind
+    assert failed.code == ("INUSE" if b"IN-USE" in answer else "")
     assert upstream.receive(b"+OK\r\n") == []
 
 

@@ -21,6 +21,7 @@ from gambeson.model.server import Endpoint, SignIn, UpstreamTls
 from gambeson.process.family import WORKER
 from gambeson.process.privileges import PrivilegeError, user_ids
 from gambeson.process.run_directory import RunError
+from gambeson.process.whole_file import write_whole
 from gambeson.settings import Config, SettingsError, loads
 from gambeson.settings.servers import address_text, loopback
 from gambeson.store.errors import StoreError
@@ -235,19 +236,9 @@ def make(
 
 def _write(path: Path, text: str, force: bool) -> None:
     """In one step, 0600."""
-    new = path.with_name(path.name + ".new")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        with open(os.open(new, flags, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if force:
-            new.replace(path)
-        else:
-            os.link(new, path)  # fails where somebody made it meanwhile
-            new.unlink()
+        write_whole(path, text, replace=force)  # without force it fails where somebody made it meanwhile
     except OSError as error:
         raise ConnectError(
             f"{path} cannot be written: {error.strerror}; name another with --config.", 3

@@ -1,4 +1,4 @@
-"""The console process: the health page, measured by asking the worker."""
+"""The console process: the health page, measured by asking the worker, and the portal on its socket behind the door."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ import uvloop
 from gambeson import __version__
 from gambeson.console.health import Health, Line
 from gambeson.console.serve import ConsoleServer
+from gambeson.guard.edge.directory import OpenError
 from gambeson.process import messages
 from gambeson.process.channel import Channel, ChannelGone, ChannelRefused
 from gambeson.process.child import Birth
-from gambeson.process.family import CONSOLE, WORKER
+from gambeson.process.family import CONSOLE, KEEPER, WORKER
+
+from .portal_backend import ChannelBackend
+from .portal_process import PortalProcess
+from .web_plan import PORTAL
 
 
 def run_console(birth: Birth) -> int:
@@ -26,26 +31,43 @@ def run_console(birth: Birth) -> int:
     server = ConsoleServer(measuring.measure, Path(parameters["certificate"]), Path(parameters["key"]))
     try:
         server.load()
+        portal = PortalProcess(parameters["portal"]) if parameters.get("portal") else None
     except (OSError, ssl.SSLError) as error:
         return birth.fail(f"console: the certificate {parameters['certificate']} cannot be used: {error}")
+    except (OpenError, ValueError) as error:
+        return birth.fail(f"console: the portal cannot be served: {error}")
     birth.drop()
-    uvloop.run(_serve(birth, server, measuring))
+    uvloop.run(_serve(birth, server, measuring, portal))
     return 0
 
 
-async def _serve(birth: Birth, server: ConsoleServer, measuring: _Measuring) -> None:
+async def _serve(
+    birth: Birth, server: ConsoleServer, measuring: _Measuring, portal: PortalProcess | None
+) -> None:
     async with birth.attend() as life:
-        measuring.worker = Channel(
+        worker = Channel(
             birth.peers[WORKER].sock, messages.Done, lambda _m, _f: None, name=WORKER, take_fds=False
         )
+        measuring.worker = worker
         serving = [
             asyncio.ensure_future(server.serve(sock))
             for name, sock in birth.listeners.items()
             if name.partition("#")[0] == CONSOLE
         ]
+        if portal is not None:
+            keeper = Channel(
+                birth.peers[KEEPER].sock, messages.Done, lambda _m, _f: None, name=KEEPER, take_fds=False
+            )
+            portal.open(ChannelBackend(worker, keeper, portal.directory))
+            life.on_peer, life.on_peer_gone = portal.add_peer, portal.remove_peer
+            for peer in birth.peers.values():
+                portal.add_peer(peer)
+            serving.append(asyncio.ensure_future(portal.serve(birth.listeners[PORTAL])))
         life.ready()
         await life.stopped.wait()
         server.stop()
+        if portal is not None:
+            portal.stop()
         await asyncio.wait(serving, timeout=5)
 
 

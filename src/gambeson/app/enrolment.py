@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from gambeson.model import device_secret
-from gambeson.model.access import MAIL_DOORS, DoorKind
+from gambeson.model.access import DEVICE_DOORS, DoorKind
 from gambeson.model.asset import Account, CredentialKind, Device, DeviceKind
 from gambeson.store.errors import NotFound
 from gambeson.store.tenant import OrganisationStore
@@ -247,10 +247,10 @@ def find(place: Installation, named: str, org: str | None) -> tuple[Organisation
 
 def _checked(organisation: OrganisationStore, wish: Wish, now: float) -> tuple[Account, tuple[DoorKind, ...]]:
     account = organisation.accounts.find(wish.address)
-    known = {door.value for door in MAIL_DOORS}
+    known = [door.value for door in DEVICE_DOORS]
     for word in wish.doors:
         if word not in known:
-            raise EnrolmentError(f"{word[:40]!a} is no mail door; known are {', '.join(sorted(known))}.")
+            raise EnrolmentError(f"{word[:40]!a} is no door of devices; known are {', '.join(known)}.")
     if wish.expires_at and wish.expires_at <= now:
         raise EnrolmentError("The end date lies in the past; give a later one with --expires.")
     if wish.machine and not (wish.networks and wish.owner and wish.review_at):

@@ -19,9 +19,10 @@ from pathlib import Path
 
 import msgspec
 
+from gambeson.guard.core.identify import only_domain
 from gambeson.model.address import canonical_domain
 from gambeson.model.server import MailServer
-from gambeson.model.snapshot import SnapshotIndex
+from gambeson.model.snapshot import Snapshot, SnapshotIndex
 from gambeson.process.call import NobodyThere
 from gambeson.process.channel import ChannelGone, ChannelRefused
 from gambeson.process.keeper_client import AdminKeeper
@@ -91,6 +92,11 @@ class Installation:
             if domain in organisation.domains:
                 return self.store.organisation(organisation.id)
         raise InstallationError(f"No organisation answers for {domain}: add it with gambeson org domain add.")
+
+    def bare_names(self) -> str:
+        """The domain that a login name without one is completed with; empty where such names are refused."""
+        everyone = Snapshot(0, 0.0, organisations=tuple(self.store.organisations()))
+        return self.config.doors.default_domain or only_domain(SnapshotIndex(everyone))
 
     @property
     def running(self) -> bool:

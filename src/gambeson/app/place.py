@@ -69,6 +69,11 @@ class Place:
         return self.data / "tls" / "token-key.pem"
 
     @property
+    def portal_key(self) -> Path:
+        """What signs the cookies of browsers that the portal knows."""
+        return self.data / "portal-browsers.key"
+
+    @property
     def servers(self) -> Path:
         """The mail servers that the last ``up`` stood before (JSON): those of the command line stand nowhere else."""
         return self.data / "servers.json"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,8 +23,10 @@ from gambeson.guard.edge.directory import DirectoryPlan
 from gambeson.guard.edge.door_settings import DoorLimits, DoorTimeouts
 from gambeson.guard.edge.notice_delivery import NoticePlan
 from gambeson.guard.edge.plan import CertificatePlan, DoorPlan
+from gambeson.guard.edge.web.portal import Portal as DoorPortal
 from gambeson.model.access import DoorKind, Listener
 from gambeson.model.server import Endpoint, MailServer, UpstreamTls
+from gambeson.model.web import Site
 from gambeson.playground import certificate as self_made
 from gambeson.process.family import CONSOLE, DOORS, KEEPER, PLAYGROUND, WORKER
 from gambeson.process.listen import Listen
@@ -34,6 +36,15 @@ from gambeson.store.urls import sqlite_url
 
 from .edge import listener_settings
 from .place import Place
+from .web_plan import (
+    PortalPlace,
+    door_share,
+    portal_facts,
+    portal_key,
+    portal_place,
+    portal_share,
+    portal_socket,
+)
 
 NO_LIMIT = 1 << 31
 
@@ -55,6 +66,8 @@ class Planner:
     listens: tuple[Listen, ...]
     playground: Playground | None = None
     users: Mapping[str, str] = field(default_factory=dict)
+    instance: str = ""
+    passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     _environment: dict[str, str] = field(default_factory=dict, repr=False)
 
     def plan(self) -> Plan:
@@ -80,9 +93,25 @@ class Planner:
         return self.config.servers
 
     @property
+    def sites(self) -> tuple[Site, ...]:
+        """The web applications behind the https door."""
+        if self.playground and self.playground.embedded:
+            from gambeson.playground.serve import web_site
+
+            return (web_site(self.playground.instance),)
+        return self.config.sites
+
+    @property
+    def portal(self) -> PortalPlace | None:
+        """Where people sign in with a browser; None without web doors."""
+        return portal_place(self.config, self.listens, self.playground is not None)
+
+    @property
     def enrolment_url(self) -> str:
         """Where a refused person is sent: the setting; in the playground the page that says how to register."""
         url = self.config.organisation.enrolment_url
+        if not url and self.portal is not None:
+            return f"{self.portal.origin}/"
         console = next((each for each in self.listens if each.role == CONSOLE and each.port), None)
         if url or console is None or self.playground is None:
             return url
@@ -95,12 +124,18 @@ class Planner:
             return self.config.doors.hostname
         return "mail.localhost" if self.playground else socket.gethostname() or "localhost"
 
+    @property
+    def _web_names(self) -> tuple[str, ...]:
+        """The host names of the web doors that no certificate of the settings is for."""
+        hosts = [h for site in self.config.sites for h in (*site.hosts, *site.device_hosts)]
+        return tuple(sorted({self.config.portal.host, *hosts} - {"", "localhost", self.hostname}))
+
     def _certificates(self) -> tuple[CertificatePlan, ...]:
         tls = self.config.tls
         if tls.certificate:
             default = CertificatePlan(tls.certificate, tls.key, ask=tls.client_certificates)
         else:
-            names = self_made.NAMES if self.playground else ("localhost", self.hostname)
+            names = self_made.NAMES if self.playground else ("localhost", self.hostname, *self._web_names)
             _, certificate, key = self_made.ensure(self.place.tls, datetime.now(UTC), names)
             default = CertificatePlan(str(certificate), str(key), ask=tls.client_certificates)
         more = (CertificatePlan(n.certificate, n.key, n.names, tls.client_certificates) for n in tls.name)
@@ -118,13 +153,19 @@ class Planner:
                     "store": store_url(self.place, self.config),
                     "store_password": self._secret(self.config.store.password),
                     "servers": msgspec.to_builtins(self.servers),
+                    "sites": msgspec.to_builtins(self.sites),
                     "enrolment_url": self.enrolment_url,
                     "warn_age": self._warn_age,
                     "notices": msgspec.to_builtins(self._notices()),
                 }
             case "console":
                 first = certificates[0]
-                return {"certificate": first.certificate, "key": first.key, "warn_age": self._warn_age}
+                return {
+                    "certificate": first.certificate,
+                    "key": first.key,
+                    "warn_age": self._warn_age,
+                    "portal": self._portal_parameters(certificates),
+                }
             case _:
                 assert self.playground is not None
                 return {
@@ -133,6 +174,7 @@ class Planner:
                     "token_key": str(self.place.token_key),
                     "uids": [self._uid(DOORS)],
                     "notice_uids": [self._uid(WORKER)],
+                    "passwords": dict(self.passwords),
                 }
 
     @property
@@ -195,13 +237,56 @@ class Planner:
             admins=notices.admins,
         )
 
-    def _directory(self) -> DirectoryPlan | None:
-        """For the doors alone, with the way to the password of ``bind_dn``."""
+    def _directory(self, share: Callable[[int, bool], int]) -> DirectoryPlan | None:
+        """For those who check passwords, with the way to the password of ``bind_dn``. ``share`` says how much of what
+        the directory may see of wrong passwords is theirs."""
         ldap = self.config.ldap
         if not ldap.url:
             return None
+        threshold = share(ldap.lockout_threshold, self.portal is not None)
+        ldap = replace(ldap, lockout_threshold=threshold)
         secret = self._secret(ldap.bind_password) or {"kind": "", "name": ""}
         return DirectoryPlan(replace(ldap, bind_password=None), secret["kind"], secret["name"])
+
+    def _portal_parameters(self, certificates: tuple[CertificatePlan, ...]) -> dict[str, Any] | None:
+        """What the console is told of the portal that it serves; None where there is none."""
+        portal = self.portal
+        if portal is None:
+            return None
+        signer = next((c for c in certificates if portal.host in c.names), certificates[0])
+        directory = self._directory(portal_share)
+        return {
+            "settings": portal_facts(portal, self.sites, self.listens, self.hostname),
+            "certificate": signer.certificate,
+            "key": signer.key,
+            "known_key": portal_key(self.place.portal_key).hex(),
+            "uids": [self._uid(DOORS)],
+            "directory": msgspec.to_builtins(directory) if directory is not None else None,
+        }
+
+    def _web_certificates(self, certificates: tuple[CertificatePlan, ...]) -> tuple[CertificatePlan, ...]:
+        """For the https listeners: only where devices show their certificate is anybody asked for one."""
+        devices = tuple(host for site in self.sites for host in site.device_hosts)
+        quiet = tuple(msgspec.structs.replace(each, ask=False) for each in certificates)
+        if not devices or not self.config.tls.client_certificates:
+            return quiet
+        asking = []
+        for host in devices:
+            fit = next((c for c in certificates if host in c.names), certificates[0])
+            asking.append(msgspec.structs.replace(fit, names=(host,), ask=True))
+        return (*quiet, *asking)
+
+    @property
+    def _authorities(self) -> tuple[str, ...]:
+        """The CA files that mail servers' and sites' addresses name."""
+        return (*(each.ca for each in self.config.server), *(each.ca for each in self.config.site))
+
+    def _door_portal(self) -> DoorPortal | None:
+        portal = self.portal
+        if portal is None:
+            return None
+        endpoint = Endpoint(DoorKind.PORTAL, unix=portal_socket(self.instance), tls=UpstreamTls.NONE)
+        return DoorPortal(portal.host, portal.origin, endpoint)
 
     def _door_plan(self, certificates: tuple[CertificatePlan, ...]) -> DoorPlan:
         config = self.config
@@ -213,8 +298,10 @@ class Planner:
             hostname=self.hostname,
             listeners=listeners,
             certificates=certificates,
+            web_certificates=self._web_certificates(certificates),
+            portal=self._door_portal(),
             device_authority=str(self.place.authority) if config.tls.client_certificates else "",
-            upstream_authorities=tuple(sorted({each.ca for each in config.server if each.ca})),
+            upstream_authorities=tuple(sorted({ca for ca in self._authorities if ca})),
             minimum_tls=str(config.tls.minimum_version),
             default_domain=doors.default_domain,
             sender_check=str(config.submission.sender_check),
@@ -224,7 +311,7 @@ class Planner:
             ),
             limits=DoorLimits(
                 sessions=doors.max_sessions,
-                sessions_per_source=doors.max_sessions_per_source,
+                sessions_per_source=-(-doors.max_sessions_per_source // share),
                 message=config.submission.max_message_bytes,
                 processes=share,
                 hourly_messages=-(-config.submission.hourly_limit // share) or NO_LIMIT,
@@ -236,7 +323,8 @@ class Planner:
                 credential_per_hour=throttle.credential_limit,
                 known_source_per_hour=throttle.known_source_limit,
             ),
-            directory=self._directory(),
+            country_table=doors.country_table,
+            directory=self._directory(door_share),
         )
 
 
@@ -258,20 +346,22 @@ def configured_listens(config: Config) -> tuple[Listen, ...]:
     return tuple(listens)
 
 
-# The order of --ports-from: the port of each is N plus its place. https comes with the web doors.
+# The order of --ports-from: the port of each is N plus its place.
 PORT_ORDER = ("imap", "imaps", "pop3", "pop3s", "submission", "submissions", "sieve", "https", CONSOLE)
 
 
-def loopback_listens(first_port: int, servers: Sequence[MailServer] = ()) -> tuple[Listen, ...]:
+def loopback_listens(
+    first_port: int, servers: Sequence[MailServer] = (), web: bool = False
+) -> tuple[Listen, ...]:
     """Every door on 127.0.0.1, from ``first_port`` on (0: any free ports). With ``servers`` only those doors that
-    something stands behind: no other keeps its promise."""
+    something stands behind, https where ``web`` says so: no other keeps its promise."""
     behind = {endpoint.door for server in servers for endpoint in server.endpoints}
     return tuple(
         Listen(
             name, "127.0.0.1", first_port + place if first_port else 0, CONSOLE if name == CONSOLE else DOORS
         )
         for place, name in enumerate(PORT_ORDER)
-        if name != "https" and (not behind or name == CONSOLE or Listener(name).door in behind)
+        if not behind or name == CONSOLE or (name == "https" and web) or (Listener(name).door in behind)
     )
 
 

@@ -10,20 +10,29 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
+from typing import TypeVar
 
 from gambeson.guard.core.policy_toml import PolicyError, parse_policy
 from gambeson.model.organisation import Organisation
 from gambeson.model.rule import ModeEntry, Policy
 from gambeson.model.server import MailServer
 from gambeson.model.snapshot import Snapshot
+from gambeson.model.web import Site
 from gambeson.store.snapshot import SnapshotParts
+
+P = TypeVar("P", MailServer, Site)
 
 
 def build_snapshot(
-    parts: SnapshotParts, servers: Sequence[MailServer], number: int, now: float, enrolment_url: str = ""
+    parts: SnapshotParts,
+    servers: Sequence[MailServer],
+    number: int,
+    now: float,
+    enrolment_url: str = "",
+    sites: Sequence[Site] = (),
 ) -> tuple[Snapshot, tuple[str, ...]]:
     """The snapshot and the troubles met, a sentence each. ``enrolment_url`` is for organisations without their own;
-    ``servers`` name organisations by name or id."""
+    ``servers`` and ``sites`` name organisations by name or id."""
     troubles: list[str] = []
     organisations = tuple(
         o if o.enrolment_url or not enrolment_url else replace(o, enrolment_url=enrolment_url)
@@ -50,11 +59,14 @@ def build_snapshot(
         accounts=parts.accounts,
         devices=parts.devices,
         credentials=parts.credentials,
-        servers=tuple(_owned(servers, organisations, troubles)),
+        servers=tuple(_owned(servers, "mail server", organisations, troubles)),
         policies=tuple(policies),
         failures=parts.failures,
         bypass_until=parts.bypass_until,
         revoked=parts.revoked,
+        sites=tuple(_owned(sites, "site", organisations, troubles)),
+        ended_sessions=parts.ended_sessions,
+        eas_devices=parts.eas_devices,
     )
     return snapshot, tuple(troubles)
 
@@ -76,21 +88,21 @@ def _compile(organisation: Organisation, source: str, troubles: list[str]) -> Po
 
 
 def _owned(
-    servers: Sequence[MailServer], organisations: Sequence[Organisation], troubles: list[str]
-) -> list[MailServer]:
-    """Servers with the organisation's id in place of the name that the settings file uses."""
+    places: Sequence[P], what: str, organisations: Sequence[Organisation], troubles: list[str]
+) -> list[P]:
+    """Mail servers or sites with the organisation's id in place of the name that the settings file uses."""
     ids = {o.name.casefold(): o.id for o in organisations} | {o.id: o.id for o in organisations}
     owned = []
-    for server in servers:
-        if not server.organisation:
-            owned.append(server)
-        elif server.organisation.casefold() in ids:
-            owned.append(replace(server, organisation=ids[server.organisation.casefold()]))
-        elif server.organisation in ids:
-            owned.append(server)
+    for place in places:
+        if not place.organisation:
+            owned.append(place)
+        elif place.organisation.casefold() in ids:
+            owned.append(replace(place, organisation=ids[place.organisation.casefold()]))
+        elif place.organisation in ids:
+            owned.append(place)
         else:
             troubles.append(
-                f"The mail server {server.name} belongs to {server.organisation}, which is no organisation here."
+                f"The {what} {place.name} belongs to {place.organisation}, which is no organisation here."
             )
     return owned
 

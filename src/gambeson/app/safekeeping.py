@@ -28,10 +28,12 @@ class RestoreError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PutBack:
-    """``aside``: where the old data lies. ``keys``: whether the keeper's keys are there."""
+    """``aside``: where the old data lies. ``keys``: whether the keeper's keys are there. ``mail_missing``: it is a
+    playground, and its mail did not come back."""
 
     aside: Path | None
     keys: bool
+    mail_missing: bool
 
 
 def extra_files(place: Place, *, keys: bool) -> dict[str, Path]:
@@ -65,7 +67,9 @@ def put_back(source: Path, data: Path, config: Config, *, force: bool) -> PutBac
         bad = error.usage or isinstance(error, StoreDamaged)  # a damaged backup is bad input
         raise RestoreError(str(error), 2 if bad else 3) from None
     return PutBack(
-        aside, (place.keeper / "master.key").is_file() or bool(config.keeper.key or config.keeper.passphrase)
+        aside,
+        (place.keeper / "master.key").is_file() or bool(config.keeper.key or config.keeper.passphrase),
+        place.playground_marker.is_file() and not place.playground_mail.is_dir(),
     )
 
 

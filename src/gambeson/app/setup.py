@@ -8,37 +8,43 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import ssl
 import stat
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
+from gambeson.guard.edge.countries import CountryTable, CountryTableError
 from gambeson.model.server import MailServer
 from gambeson.playground import sample
 from gambeson.process.privileges import user_ids
 from gambeson.process.run_directory import RunError, close_folder, give_file, held, own_folder
 from gambeson.process.sealing import SealingError
+from gambeson.process.whole_file import write_whole
 from gambeson.settings import Config, SettingsError
 from gambeson.store.backup import backup
 from gambeson.store.control import Store
 from gambeson.store.engine import EVERYWHERE, open_databases
 from gambeson.store.errors import NotFound, SchemaOlder, StoreError
-from gambeson.store.migrate import move, version
-from gambeson.store.restore import restore_databases
+from gambeson.store.migrate import version
+from gambeson.store.restore import put_back_postgresql, restore_databases
 from gambeson.store.urls import CONTROL_FILE, EVENTS_FILE, locate
 
 from .keeper_child import open_keeper_keys
 from .place import Place
 
 BY = "gambeson up"
+_UPGRADE_BACKUP = re.compile(r"before-upgrade-(\d{8}T\d{6}Z)(?:-(\d+))?\.zip")
 _FIRST = {"instance", "gambeson.toml"}  # what may lie in a data directory before there is an installation
 
 
@@ -141,6 +147,15 @@ def check_certificates(config: Config) -> None:
             ) from None
 
 
+def check_country_table(config: Config) -> None:
+    """It can be used, before anything starts. Raises RunError."""
+    if config.doors.country_table:
+        try:
+            CountryTable(config.doors.country_table)
+        except CountryTableError as error:
+            raise RunError(str(error).removesuffix(".")) from None
+
+
 def _no_passphrase() -> str:
     raise ValueError("the key has a passphrase")
 
@@ -189,18 +204,12 @@ def public_keys(place: Place, parameters: Mapping[str, Any]) -> None:
 def _write_public(path: Path, text: str) -> None:
     if path.is_file() and path.read_text() == text:
         return
-    new = path.with_suffix(".new")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644), "w") as file:
-        file.write(text)
-    new.replace(path)
+    write_whole(path, text, mode=0o644)
 
 
 def remember_servers(place: Place, servers: Sequence[MailServer]) -> None:
     """Keep what the doors stand before, for the commands that look at it from outside the processes."""
-    new = place.servers.with_suffix(".new")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(tuple(servers)))
-    new.replace(place.servers)
+    write_whole(place.servers, msgspec.json.encode(tuple(servers)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +220,12 @@ class Upgrade:
     versions: Mapping[str, str]
 
 
-def open_store(place: Place, url: str) -> tuple[Store, Upgrade | None]:
-    """The store, upgraded where its schema is older: a backup is taken first, and what was before returned.
-    Raises RunError, also where an earlier version runs on it: nothing is upgraded beneath that."""
+def open_store(
+    place: Place, url: str, *, keep: int = 5, more_migrations: Mapping[str, Path] = MappingProxyType({})
+) -> tuple[Store, Upgrade | None]:
+    """The store, upgraded where its schema is older: a backup is taken first (of such backups the newest ``keep``
+    stay), and what was before returned. ``more_migrations`` as for :meth:`Store.open`. Raises RunError, also where an
+    earlier version runs on it: nothing is upgraded beneath that."""
     try:
         try:
             exists = not url.startswith("sqlite") or place.control.exists()
@@ -227,16 +239,14 @@ def open_store(place: Place, url: str) -> tuple[Store, Upgrade | None]:
             names = [f"before-upgrade-{stamp}{more}.zip" for more in ("", *(f"-{n}" for n in range(2, 100)))]
             target = place.backups / next(n for n in names if not (place.backups / n).exists())
             with Store(*open_databases(locate(url), create=False, timeout=5.0)) as old:
-                found = {}
-                for lineage, database in (("control", old.control), ("events", old.event_database)):
-                    with database.read(EVERYWHERE) as conn:
-                        found[lineage] = version(conn, lineage)
+                found = _versions(old)
                 empty = not found["control"]  # a new PostgreSQL database: nothing to lose
                 if not empty:
                     backup(old, target, at=time.time())
+                    prune_backups(place, target, keep)
             upgrade = None if empty else Upgrade(target, found)
             try:
-                return Store.open(url), upgrade
+                return Store.open(url, more_migrations=more_migrations), upgrade
             except (StoreError, SQLAlchemyError, OSError) as error:
                 if upgrade is None:
                     raise RunError(f"the store cannot be made: {_brief(error)}", 3) from None
@@ -248,6 +258,30 @@ def open_store(place: Place, url: str) -> tuple[Store, Upgrade | None]:
         raise RunError(f"the store cannot be opened: {str(error).rstrip('.')}", 3) from None
 
 
+def _versions(store: Store) -> dict[str, str]:
+    found = {}
+    for lineage, database in (("control", store.control), ("events", store.event_database)):
+        with database.read(EVERYWHERE) as conn:
+            found[lineage] = version(conn, lineage)
+    return found
+
+
+def prune_backups(place: Place, newest: Path, keep: int) -> None:
+    """Of the backups that upgrades took, only ``newest`` and the ``keep`` - 1 before it stay; whatever has another name
+    is a person's. What cannot be removed stays as well."""
+    made = [path for path in place.backups.iterdir() if _UPGRADE_BACKUP.fullmatch(path.name)]
+    earlier = sorted((path for path in made if path != newest), key=_turn, reverse=True)
+    for path in earlier[max(0, keep - 1) :]:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _turn(path: Path) -> tuple[str, int]:
+    """The time in the name, then the number of those made in the same second."""
+    found = _UPGRADE_BACKUP.fullmatch(path.name)
+    return (found[1], int(found[2] or 1)) if found else ("", 0)
+
+
 def _brief(error: Exception) -> str:
     """One line: SQLAlchemy's own text has the statement in it."""
     cause = getattr(error, "orig", None) or error
@@ -256,7 +290,7 @@ def _brief(error: Exception) -> str:
 
 def roll_back(place: Place, url: str, upgrade: Upgrade) -> str:
     """After an upgrade with which it did not start: the store as it was before, so that the earlier version runs
-    again. SQLite comes from the backup; PostgreSQL, which others may use as well, is migrated down. A sentence."""
+    again. It comes from the backup, on PostgreSQL in one transaction and only Gambeson's own tables. A sentence."""
     try:
         if held(place.data):  # somebody else's by now
             raise RunError("another gambeson runs")
@@ -264,8 +298,9 @@ def roll_back(place: Place, url: str, upgrade: Upgrade) -> str:
             restore_databases(upgrade.backup, place.store)  # all else stays where it is, as it is
         else:
             with Store(*open_databases(locate(url), create=False, timeout=5.0)) as store:
-                for lineage, database in (("control", store.control), ("events", store.event_database)):
-                    move(database, lineage, upgrade.versions[lineage] or "base")
+                untouched = _versions(store) == upgrade.versions  # the migration took itself back
+            if not untouched:
+                put_back_postgresql(upgrade.backup, url)
     except (StoreError, RunError, SQLAlchemyError, OSError) as error:
         return (
             f"It did not start after the upgrade, and the store could not be put back ({_brief(error)}); the backup "
@@ -293,8 +328,5 @@ def sample_organisation(place: Place, store: Store) -> dict[str, str]:
         if person.address not in there:
             organisation.accounts.create(person.address, aliases=person.aliases, by=BY, at=now)
         passwords[person.address] = secrets.token_urlsafe(9)
-    new = marker.with_suffix(".new")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
-        json.dump(passwords, file)
-    new.replace(marker)
+    write_whole(marker, json.dumps(passwords))
     return passwords

@@ -10,19 +10,20 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gambeson import __version__
 from gambeson.model import device_secret
-from gambeson.model.access import MAIL_DOORS, Listener
+from gambeson.model.access import DEVICE_DOORS, Listener
 from gambeson.model.asset import CredentialKind
 from gambeson.playground import sample
 from gambeson.process.family import CONSOLE, PLAYGROUND, WORKER
 from gambeson.process.keeper_client import AdminKeeper
-from gambeson.process.listen import bind
+from gambeson.process.listen import Listen, bind
 from gambeson.process.privileges import PrivilegeError
 from gambeson.process.run_directory import RunDirectory, RunError
+from gambeson.process.sealing import account_context
 from gambeson.process.supervisor import Plan, Supervisor
 from gambeson.process.worker_client import AdminWorker
 from gambeson.settings import Config, SettingsError
@@ -40,6 +41,7 @@ from .plan import (
     loopback_listens,
 )
 from .plan import store_url as url_of
+from .web_plan import portal_listens
 from .worker_child import with_password
 
 FIRST_PORTS = (11143, 12143, 13143, 14143)
@@ -69,17 +71,20 @@ def run(
     place = Place(wish.data.absolute())
     planner = _planner(place, wish)
     setup.check_certificates(planner.config)
+    setup.check_country_table(planner.config)
     setup.prepare_data(place, planner.users.get(WORKER, ""))
+    # Before anything else: one that was killed left its ready.json, and nothing may be done beneath one that runs.
+    RunDirectory(place.data).close()
     setup.public_keys(place, planner.keeper_parameters())
     url = with_password(url_of(place, planner.config), planner.store_password())
-    store, upgrade = setup.open_store(place, url)
+    store, upgrade = setup.open_store(place, url, keep=planner.config.store.keep_upgrade_backups)
     stands: _Stands | None = None
     code = 1
     try:
         passwords: dict[str, str] = {}
         with store:
             if planner.playground is not None:
-                passwords = setup.sample_organisation(place, store)
+                passwords = planner.passwords = setup.sample_organisation(place, store)
         setup.remember_servers(place, planner.servers)
         setup.hand_over(place, planner.users)
         if upgrade is not None:
@@ -95,9 +100,10 @@ def run(
 
 def _planner(place: Place, wish: Wish) -> Planner:
     if wish.config is not None:
-        given = loopback_listens(wish.ports_from, wish.config.servers) if wish.ports_from else ()
-        listens = given or configured_listens(wish.config)
-        listens += edge_listens(wish.config)
+        web = bool(wish.config.portal.host)
+        given = loopback_listens(wish.ports_from, wish.config.servers, web) if wish.ports_from else ()
+        instance = _instance(place)
+        listens = _settled(given or configured_listens(wish.config)) + _beside(wish.config, instance)
         users = configured_users(wish.config) if os.geteuid() == 0 else {}
         try:
             closed = setup.closed_to(place.data, users[WORKER]) if users else None
@@ -108,15 +114,34 @@ def _planner(place: Place, wish: Wish) -> Planner:
                 f"the user {users[WORKER]} cannot reach the data directory {place.data}, because {closed} is closed to "
                 f"it; open that folder (chmod o+x {closed}) or name another with --data"
             )
-        if not wish.config.servers:
+        if not wish.config.servers and not wish.config.sites:
             raise RunError(
-                "the settings name no [[server]] to stand before; add one, or run without settings"
+                "the settings name no [[server]] and no [[site]] to stand before; add one, or run without settings"
             )
-        return Planner(place, wish.config, listens, users=users)
+        return Planner(place, wish.config, listens, users=users, instance=instance)
     config = wish.with_servers or Config()
-    playground = Playground(_instance(place), embedded=wish.with_servers is None)
-    listens = loopback_listens(wish.ports_from or _free_ports(), config.servers)
-    return Planner(place, config, listens, playground, _playground_users(place))
+    instance = _instance(place)
+    playground = Playground(instance, embedded=wish.with_servers is None)
+    listens = _settled(loopback_listens(wish.ports_from or _free_ports(), config.servers, web=True))
+    listens += portal_listens(instance)
+    return Planner(place, config, listens, playground, _playground_users(place), instance)
+
+
+def _settled(listens: tuple[Listen, ...]) -> tuple[Listen, ...]:
+    """With a port where https would take any: the portal's address must be known before anything starts. Raises
+    RunError."""
+    out = []
+    for each in listens:
+        if each.name == "https" and not each.port:
+            with bind(each) as probe:
+                each = replace(each, port=probe.getsockname()[1])
+        out.append(each)
+    return tuple(out)
+
+
+def _beside(config: Config, instance: str) -> tuple[Listen, ...]:
+    """The Unix sockets: of an edge, and of the portal."""
+    return edge_listens(config) + (portal_listens(instance) if config.portal.host else ())
 
 
 def _playground_users(place: Place) -> dict[str, str]:
@@ -160,7 +185,7 @@ def _free_ports() -> int:
     for first in FIRST_PORTS:
         bound: list[socket.socket] = []
         try:
-            bound.extend(bind(listen) for listen in loopback_listens(first))
+            bound.extend(bind(listen) for listen in loopback_listens(first, web=True))
         except RunError:
             continue
         else:
@@ -180,7 +205,7 @@ def _reload(planner: Planner, wish: Wish) -> Plan:
     if config is not None and wish.config is not None:
         planner.config = config
         if not wish.ports_from:
-            planner.listens = configured_listens(config) + edge_listens(config)
+            planner.listens = _settled(configured_listens(config)) + _beside(config, planner.instance)
     try:
         return planner.plan()
     except OSError as error:
@@ -226,6 +251,7 @@ class _Stands:
             for each in Listener
         }
         console = f"https://localhost:{addresses[CONSOLE][1]}" if CONSOLE in addresses else None
+        portal = self._planner.portal
         playground = None
         if self._planner.playground is not None:
             accounts = [{"address": a, "password": p} for a, p in self._passwords.items()]
@@ -235,12 +261,16 @@ class _Stands:
             "console": console,
             "admin_link": None,
             "doors": doors,
-            "https_host": None,
-            "portal": None,
+            "https_host": self._https_host(),
+            "portal": portal.origin if portal is not None else None,
             "ca": str(self._place.tls / "ca.pem") if not self._planner.config.tls.certificate else None,
             "pid": os.getpid(),
             "playground": playground,
         }
+
+    def _https_host(self) -> str | None:
+        """The first application's public name."""
+        return next((host for site in self._planner.sites for host in site.hosts), None)
 
     def _sample_devices(self) -> list[dict[str, object]]:
         """A registered and a quarantined device, made once; their secrets are shown because this is a playground."""
@@ -266,11 +296,13 @@ class _Stands:
                 organisation.accounts.set_password(
                     account.id, keeper.hash_password(text), by=setup.BY, at=now
                 )
+                box = keeper.seal(text.encode(), account_context(account.organisation, account.id))
+                organisation.accounts.seal_password(account.id, box, by=setup.BY, at=now)
             for device in sample.DEVICES:
                 account = organisation.accounts.find(device.address)
                 secret = device_secret.make(secrets.token_bytes(device_secret.ENTROPY_BYTES))
                 registered = organisation.devices.create(
-                    account.id, device.name, doors=MAIL_DOORS, state=device.state, by=setup.BY, at=now
+                    account.id, device.name, doors=DEVICE_DOORS, state=device.state, by=setup.BY, at=now
                 )
                 organisation.credentials.add(
                     registered.id,
@@ -285,7 +317,7 @@ class _Stands:
                         "address": device.address,
                         "name": device.name,
                         "state": device.state.value,
-                        "doors": [door.value for door in MAIL_DOORS],
+                        "doors": [door.value for door in DEVICE_DOORS],
                         "secret": secret.text,
                     }
                 )

@@ -12,6 +12,7 @@ import uvloop
 
 from gambeson.guard.edge.notice_delivery import NoticePlan
 from gambeson.model.server import MailServer
+from gambeson.model.web import Site
 from gambeson.process.channel import ChannelGone, ChannelRefused
 from gambeson.process.child import Birth
 from gambeson.process.snapshots import encode
@@ -19,13 +20,16 @@ from gambeson.process.worker import Worker
 from gambeson.settings import SettingsError
 from gambeson.store.control import Store
 from gambeson.store.errors import StoreError
+from gambeson.store.portal import Whose
 
 from .chores import chores, prepare
 from .plan import read_secret
+from .portal_desk import PortalDesk
 from .publishing import rehearse
 from .worker_store import WorkerStore
 
 KEEP_EVENTS_DAYS = 400
+KEEP_JOBS_DAYS = 30
 SEAL_SECONDS = 0.25
 
 
@@ -39,9 +43,10 @@ def run_worker(birth: Birth) -> int:
         return birth.fail(f"worker: {error}")
     url = with_password(parameters["store"], password)
     servers = msgspec.convert(parameters["servers"], tuple[MailServer, ...])
+    sites = msgspec.convert(parameters["sites"], tuple[Site, ...])
 
     def opened(store: Store) -> WorkerStore:
-        return WorkerStore(store, servers, parameters["enrolment_url"])
+        return WorkerStore(store, servers, parameters["enrolment_url"], sites)
 
     try:
         # Once before the drop, so that everything is imported while the interpreter can still be read.
@@ -69,6 +74,7 @@ def with_password(url: str, password: str) -> str:
 async def _serve(birth: Birth, store: WorkerStore, opened: Store, plan: NoticePlan | None) -> None:
     async with birth.attend() as life:
         worker = Worker(store, Path(birth.parameters["data"]))
+        worker.desk = PortalDesk(opened, worker.publish)
         life.on_peer, life.on_peer_gone = worker.add_peer, worker.remove_peer
         peers = list(birth.peers.values())
         await worker.start(peers, birth.listeners.get("command"), birth.certificate.owner)
@@ -96,9 +102,18 @@ async def _sealing(worker: Worker, store: Store) -> None:
 
 
 async def _pruning(store: Store) -> None:
-    """Events do not grow for ever."""
+    """What is kept does not grow for ever."""
     while True:
         await asyncio.sleep(3600)
         with contextlib.suppress(StoreError):
-            await asyncio.to_thread(store.events.prune_failures, time.time())
-            await asyncio.to_thread(store.events.prune, time.time() - KEEP_EVENTS_DAYS * 86400)
+            await asyncio.to_thread(prune, store, time.time())
+
+
+def prune(store: Store, now: float) -> None:
+    """Forget events, failures, ended jobs, the portal's ended sessions and the certificates of removed organisations
+    that are too old at ``now``."""
+    store.events.prune_failures(now)
+    store.events.prune(now - KEEP_EVENTS_DAYS * 86400)
+    store.jobs.prune(now - KEEP_JOBS_DAYS * 86400)
+    store.prune_certificates(now)
+    Whose(store.control, store.event_database).prune(now)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from gambeson.model.event import Event
 from gambeson.model.server import MailServer
 from gambeson.model.snapshot import Snapshot
+from gambeson.model.web import Site
 from gambeson.process.ingestion import Cursor
 from gambeson.store.control import Store
 from gambeson.store.events import Cursor as StoredCursor
@@ -22,8 +23,15 @@ _GUESSES = ("door.login.refused",)
 class WorkerStore:
     """See :class:`gambeson.process.worker.WorkerStore`. Runs on the worker's one store thread."""
 
-    def __init__(self, store: Store, servers: Sequence[MailServer], enrolment_url: str = "") -> None:
-        self._store, self._servers, self._enrolment_url = store, servers, enrolment_url
+    def __init__(
+        self,
+        store: Store,
+        servers: Sequence[MailServer],
+        enrolment_url: str = "",
+        sites: Sequence[Site] = (),
+    ) -> None:
+        self._store, self._servers, self._sites = store, servers, sites
+        self._enrolment_url = enrolment_url
         self._places = dict(self._store.events.cursors())
         self._account_of: Mapping[str, str] = {}
         self.troubles: tuple[str, ...] = ()
@@ -32,7 +40,9 @@ class WorkerStore:
     def build(self, number: int, now: float) -> Snapshot:
         """The present state as a snapshot of that number."""
         parts = self._store.load_snapshot_parts(now)
-        snapshot, self.troubles = build_snapshot(parts, self._servers, number, now, self._enrolment_url)
+        snapshot, self.troubles = build_snapshot(
+            parts, self._servers, number, now, self._enrolment_url, self._sites
+        )
         self.newest = snapshot
         self._account_of = {n: a.id for a in parts.accounts for n in (a.address, *a.aliases)}
         return snapshot

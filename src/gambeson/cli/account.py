@@ -45,6 +45,9 @@ def add(commands: Commands) -> None:
     sealed.add_argument(
         "--password-file", metavar="FILE", help="read it there, not from the terminal; - is standard input"
     )
+    from . import account_factors
+
+    account_factors.declare(group)
 
 
 def _properties(parser: ArgumentParser) -> None:

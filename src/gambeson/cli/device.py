@@ -137,8 +137,9 @@ def run_enrol(args: Namespace) -> int:
 
 def run_crl(args: Namespace) -> int:
     """Prints or writes the certificate revocation list, signed anew by the keeper."""
-    import os
     from pathlib import Path
+
+    from gambeson.process.whole_file import write_whole
 
     from .common import CommandError, Exit, emit
     from .shared import installation
@@ -148,11 +149,9 @@ def run_crl(args: Namespace) -> int:
     if not args.out:
         emit(args, {"crl": pem}, pem.rstrip())
         return Exit.GOOD
-    # Whole or not at all: whoever reads it meanwhile must not see half a list.
-    out, new = Path(args.out), Path(f"{args.out}.new")
+    out = Path(args.out)
     try:
-        new.write_text(pem, "ascii")
-        os.replace(new, out)
+        write_whole(out, pem, mode=0o644)  # whoever reads it meanwhile must not see half a list
     except OSError as error:
         raise CommandError(f"{out} cannot be written: {error.strerror}.", Exit.UNREACHABLE) from None
     emit(args, {"crl": pem, "file": str(out)}, f"The revocation list is in {out}.")

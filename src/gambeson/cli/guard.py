@@ -28,6 +28,8 @@ def add(commands: Commands) -> None:
     explain.add_argument("--rung", metavar="R", help="how strongly it is proven, such as device-secret")
     explain.add_argument("--device", default="", metavar="ID", help="one of the account's devices")
     explain.add_argument("--from", dest="source", default="", metavar="IP", help="where it comes from")
+    explain.add_argument("--country", default="", metavar="CC", help="such as DE (default: the address's)")
+    explain.add_argument("--risk", type=int, default=0, metavar="N", help="0 to 100 (default 0)")
     group.add("prove", "walk the whole policy: does anything come in below its floor?", run_prove)
     ready = group.add("ready", "whom would enforcement stop?", run_ready)
     ready.add_argument("--since", default="14d", metavar="TIME", help="look so far back (default 14d)")
@@ -67,10 +69,24 @@ def run_explain(args: Namespace) -> int:
     try:
         rung = Rung.from_word(args.rung) if args.rung else None
         _address(args.source)
+        _country(args.country)
+        if not 0 <= args.risk <= 100:
+            raise ValueError("--risk is a number from 0 to 100")
         with installation(args) as place:
-            found = explain(place.snapshot(), now(), door, args.account, rung, args.device, args.source)
+            country = args.country or _country_of(args.source, place.config.doors.country_table)
+            found = explain(
+                place.snapshot(),
+                now(),
+                door,
+                args.account,
+                rung,
+                args.device,
+                args.source,
+                country,
+                args.risk,
+            )
     except ValueError as error:
-        raise CommandError(f"{error}.") from None
+        raise CommandError(f"{str(error).removesuffix('.')}.") from None
     steps: Any = found["trace"]
     text = (
         f"{found['decision']} at {door} ({found['rule']}, {found['reason']}; mode {found['mode']})\n"
@@ -150,6 +166,8 @@ def run_ready(args: Namespace) -> int:
             "sources": list(s.sources),
             "likely_machine": s.likely_machine,
             "why_machine": s.why_machine,
+            "risk": s.risk,
+            "risk_reasons": list(s.risk_reasons),
         }
         for s in found.stopped
     ]
@@ -226,14 +244,14 @@ def _list_modes(args: Namespace) -> int:
 
 
 def _set_mode(args: Namespace) -> int:
-    from gambeson.model.access import MAIL_DOORS, Mode
+    from gambeson.model.access import BROWSER_DOORS, DEVICE_DOORS, Mode
     from gambeson.store.errors import NotFound
 
     from .common import CommandError, emit
     from .shared import duration, installation, moment, now, shown_time, told
 
     mode, at = Mode(args.mode), now()
-    doors = MAIL_DOORS if args.door == "all" else (_door(args.door),)
+    doors = (*DEVICE_DOORS, *BROWSER_DOORS) if args.door == "all" else (_door(args.door),)
     if mode is Mode.ENFORCE and (args.time or args.until):
         raise CommandError("enforce has no end; leave --for and --until out.")
     until = moment(args.until) if args.until else at + duration(args.time or DEFAULT_MODE)
@@ -312,6 +330,19 @@ def _address(text: str) -> None:
             ip_address(text)
         except ValueError:
             raise ValueError(f"{text[:60]!a} is no IP address") from None
+
+
+def _country(text: str) -> None:
+    if text and not (len(text) == 2 and text.isascii() and text.isalpha()):
+        raise ValueError(f"{text[:20]!a} is no country code; write two letters such as DE")
+
+
+def _country_of(source: str, table: str) -> str:
+    """What the doors would know of this address."""
+    from gambeson.guard.edge.countries import CountryTable
+    from gambeson.guard.edge.networks import canonical
+
+    return CountryTable(table).of(canonical(source)) if source and table else ""
 
 
 def _bypass(organisation: OrganisationStore) -> dict[str, object] | None:

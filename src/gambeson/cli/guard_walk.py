@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gambeson.app.installation import Installation
     from gambeson.guard.core.walk import Place, Record
@@ -65,7 +66,7 @@ def run(args: Namespace) -> int:
     from .finding import document as finding_document
     from .shared import installation
 
-    with installation(args) as place:
+    with installation(args) as place, _signals_interrupt():
         records, findings, missing = _walk(args, place)
     bad = [f for f in findings if f.severity >= Severity[args.fail_on.upper()]]
     outcomes: dict[str, int] = {}
@@ -121,6 +122,7 @@ def _walk(args: Namespace, place: Installation) -> tuple[Sequence[Record], list[
         place.keeper.secret_verifier,
         f"{place.who} (guard walk)",
     )
+    devices.sweep(now())
     index = place.snapshot()
 
     def floor(where: Place) -> Rung:
@@ -135,13 +137,59 @@ def _walk(args: Namespace, place: Installation) -> tuple[Sequence[Record], list[
             walk(places, canary, floor, nonce=secrets.token_hex(9), per_second=args.rate, told=_progress)
         )
     finally:
-        devices.take_away()
-        place.tell()
+        with _uninterrupted():
+            devices.take_away()
+            place.tell()
     if not password:
         missing.append("The canary's password is not known (--password-file), so no password was tried.")
     findings = [*side_doors(records, organisation.id, now(), declared), *_policy(index, organisation.id)]
     kept = keep(organisation, findings, records, place.who, now())
     return records, kept, [*missing, *_untried(args, records, untried)]
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the walk as Ctrl-C does: the canary's devices are taken away first. One that is ignored
+    (nohup) stays ignored. Raises CommandError with the exit code that shells give such an end."""
+    import signal
+
+    from .common import CommandError
+
+    came: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        came.append(number)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a script's background
+            raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)  # asyncio knows how to end with it, and Python outside of asyncio
+
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    for each, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(each, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not came:
+            raise
+        name = signal.Signals(came[0]).name
+        raise CommandError(f"Ended by {name}; the canary's devices are gone.", 128 + came[0]) from None
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """What must be done to the end: signals that would end us come after it."""
+    import signal
+
+    ends = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _ready_canary(place: Installation, devices: Any, password: str, foreign: str) -> Canary:
@@ -195,7 +243,7 @@ def _places(args: Namespace, place: Installation) -> tuple[list[Place], list[str
     from .common import CommandError
 
     try:
-        doors = places.of_ready(place.place.run / "ready.json")
+        doors = places.of_ready(place.place.data)
         if not doors:
             listens = [(each.name, each.host, each.port) for each in configured_listens(place.config)]
             doors = places.of_listens(listens)
@@ -219,8 +267,9 @@ def _places(args: Namespace, place: Installation) -> tuple[list[Place], list[str
 
 def _canary(args: Namespace, place: Installation) -> tuple[str, str]:
     """Address and password: what was given, else somebody of the playground."""
-    import json
     from pathlib import Path
+
+    from gambeson.process.run_directory import read_ready
 
     from .common import CommandError, Exit
 
@@ -237,7 +286,7 @@ def _canary(args: Namespace, place: Installation) -> tuple[str, str]:
     if args.canary:
         return args.canary, password
     try:
-        people = json.loads((place.place.run / "ready.json").read_text("utf-8"))["playground"]["accounts"]
+        people = read_ready(place.place.data)["playground"]["accounts"]
         address = str(people[-1]["address"])
         if address.rpartition("@")[2] in place.organisation(args.org).get().domains:
             return address, password or str(people[-1]["password"])

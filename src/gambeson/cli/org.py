@@ -51,12 +51,25 @@ def run_add(args: Namespace) -> int:
     from .shared import installation, now, told
 
     with installation(args) as place:
+        before = place.bare_names()
         made = place.store.create_organisation(
             args.name, domains=args.domain, enrolment_url=args.enrolment_url, by=place.who, at=now()
         ).get()
+        warnings = _warnings(before, place.bare_names())
         known, line, code = told(place.tell())
-    emit(args, {**document(made), **known}, f"Organisation {made.name} is there. {line}".strip())
+    text = f"Organisation {made.name} is there. {line}".strip()
+    emit(args, {**document(made), **known, "warnings": warnings}, "\n".join([text, *warnings]))
     return code
+
+
+def _warnings(before: str, after: str) -> list[str]:
+    """What people should hear of bare login names, whose domain was ``before`` and is ``after``."""
+    if not before or after:
+        return []
+    return [
+        f"Warning: until now a login name without a domain meant one in {before}. With several domains such names are "
+        f'refused, unless the settings say what they mean: default_domain = "{before}" in [doors].'
+    ]
 
 
 def run_list(args: Namespace) -> int:
@@ -85,7 +98,8 @@ def run_set(args: Namespace) -> int:
             name=args.rename, enrolment_url=args.enrolment_url, by=place.who, at=now()
         )
         known, line, code = told(place.tell())
-    emit(args, {**document(changed), **known}, f"Organisation {changed.name} was changed. {line}".strip())
+    answer = {**document(changed), **known, "warnings": []}
+    emit(args, answer, f"Organisation {changed.name} was changed. {line}".strip())
     return code
 
 
@@ -122,7 +136,10 @@ def _domain(args: Namespace, call: str, done: str) -> int:
 
     with installation(args) as place:
         organisation = place.organisation(args.org)
+        before = place.bare_names()
         changed = getattr(organisation, call)(args.domain, by=place.who, at=now())
+        warnings = _warnings(before, place.bare_names()) if call == "add_domain" else []
         known, line, code = told(place.tell())
-    emit(args, {**document(changed), **known}, f"{args.domain} {done}. {line}".strip())
+    text = f"{args.domain} {done}. {line}".strip()
+    emit(args, {**document(changed), **known, "warnings": warnings}, "\n".join([text, *warnings]))
     return code

@@ -23,6 +23,7 @@ def add(commands: Commands) -> None:
     group.add("list", "the versions", run_list)
     back = group.add("roll-back", "put an earlier version in force again", run_roll_back)
     back.add_argument("number", metavar="VERSION", type=int)
+    group.add("reset", "put the policy that Gambeson brings in force again; the versions stay", run_reset)
 
 
 def _read(name: str) -> str:
@@ -75,10 +76,14 @@ def run_check(args: Namespace) -> int:
     """Lints a file."""
     from gambeson.guard.core.policy_toml import lint
 
-    from .common import Exit, emit
+    from .common import CommandError, Exit, config, emit
     from .shared import now
 
-    problems = lint(_read(args.file), now=now())
+    try:
+        countries = bool(config(args).doors.country_table)
+    except CommandError:
+        countries = False  # the file can be looked over without an installation
+    problems = lint(_read(args.file), now=now(), country_table=countries)
     document = {
         "problems": [
             {
@@ -165,4 +170,16 @@ def run_roll_back(args: Namespace) -> int:
         stored = organisation.policies.activate(args.number, by=place.who, at=now())
         known, line, code = told(place.tell())
     emit(args, {"version": stored.version, **known}, f"Version {stored.version} is in force. {line}".strip())
+    return code
+
+
+def run_reset(args: Namespace) -> int:
+    """Puts the built-in default in force."""
+    from .common import emit
+    from .shared import installation, now, told
+
+    with installation(args) as place:
+        place.organisation(args.org).policies.reset(by=place.who, at=now())
+        known, line, code = told(place.tell())
+    emit(args, {"version": 0, **known}, f"The policy that Gambeson brings is in force. {line}".strip())
     return code

@@ -45,6 +45,13 @@ def run(args: Namespace) -> int:
             "There are no keeper's keys: bring the old keeper folder back before gambeson up, or every device must be "
             "enrolled anew."
         )
-    document = {"data": str(data), "aside": str(done.aside) if done.aside else None, "keys": done.keys}
+    if done.mail_missing:
+        lines.append("The playground's mail is not in a backup: it begins again with the sample mail.")
+    document = {
+        "data": str(data),
+        "aside": str(done.aside) if done.aside else None,
+        "keys": done.keys,
+        "mail_missing": done.mail_missing,
+    }
     emit(args, document, "\n".join(lines))
     return 0

@@ -31,6 +31,9 @@ class DoorKind(StrEnum):
 
 
 MAIL_DOORS = (DoorKind.IMAP, DoorKind.POP3, DoorKind.SUBMISSION, DoorKind.SIEVE)
+BROWSER_DOORS = (DoorKind.WEBMAIL, DoorKind.OWA, DoorKind.ECP, DoorKind.PORTAL)
+DEVICE_WEB_DOORS = (DoorKind.EAS, DoorKind.EWS, DoorKind.MAPI, DoorKind.OAB, DoorKind.AUTODISCOVER)
+DEVICE_DOORS = (*MAIL_DOORS, *DEVICE_WEB_DOORS)
 
 
 class Listener(StrEnum):
@@ -120,6 +123,8 @@ class Mechanism(StrEnum):
     IMAP_LOGIN = "IMAP-LOGIN"
     OAUTHBEARER = "OAUTHBEARER"
     XOAUTH2 = "XOAUTH2"
+    BASIC = "BASIC"  # HTTP Basic (RFC 7617)
+    SESSION = "SESSION"  # a session of the portal
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +159,7 @@ class Identity:
     credential: str = ""
     rung: Rung = Rung.NOTHING
     failure: str = ""  # stable word for the record when a presented credential failed
+    session: str = ""  # id of the portal's session that proves it, for a person at a browser
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +167,8 @@ class AccessRequest:
     """One question to :func:`gambeson.guard.core.decide.decide`. Facts only.
 
     ``source`` is the client's address in canonical text form (never the proxy's), ``country`` an
-    ISO 3166 code or empty, ``risk`` 0..100, ``throttled`` the name of the throttle that is
-    closed for this request or empty, ``encrypted`` whether the client's side is under TLS.
+    ISO 3166 code or empty (not known), ``risk`` 0..100 (``guard/core/risk.py``), ``throttled`` the name of
+    the throttle that is closed for this request or empty, ``encrypted`` whether the client's side is under TLS.
     """
 
     door: DoorKind

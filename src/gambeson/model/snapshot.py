@@ -12,6 +12,7 @@ from .asset import Account, Credential, CredentialKind, Device
 from .organisation import Organisation
 from .rule import Policy
 from .server import MailServer
+from .web import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,10 @@ class Snapshot:
     last 24 hours, so that a restarted door goes on counting. ``bypass_until`` > now means that
     the emergency bypass (``guard open``) is on for that organisation. ``revoked`` has the serial
     number (lower-case hex) and the time of revocation of each revoked certificate that has not
-    expired, whether its device is still there or not: for the revocation list, not for the doors."""
+    expired, whether its device is still there or not: for the revocation list, not for the doors.
+    ``sites`` are the web applications. ``ended_sessions`` has the ids of portal sessions that were ended while their
+    last token could still be in force. ``eas_devices`` says per (account id, DeviceId in lower case) what an
+    administrator decided of an ActiveSync device: allowed, blocked or quarantined."""
 
     number: int
     made_at: float
@@ -34,6 +38,9 @@ class Snapshot:
     failures: tuple[tuple[str, int], ...] = ()
     bypass_until: tuple[tuple[str, float], ...] = ()
     revoked: tuple[tuple[str, float], ...] = ()
+    sites: tuple[Site, ...] = ()
+    ended_sessions: tuple[str, ...] = ()
+    eas_devices: tuple[tuple[str, str, str], ...] = ()
 
 
 class SnapshotIndex:
@@ -50,6 +57,8 @@ class SnapshotIndex:
         "certificate",
         "credential",
         "device",
+        "eas_device",
+        "ended_sessions",
         "failures",
         "memo",
         "organisation",
@@ -57,6 +66,8 @@ class SnapshotIndex:
         "policy",
         "secret",
         "servers",
+        "site",
+        "site_by_host",
         "snapshot",
     )
 
@@ -77,6 +88,10 @@ class SnapshotIndex:
         self.policy = {p.organisation: p for p in snapshot.policies}
         self.failures = dict(snapshot.failures)
         self.bypass_until = dict(snapshot.bypass_until)
+        self.ended_sessions = frozenset(snapshot.ended_sessions)
+        self.eas_device = {(account, device): word for account, device, word in snapshot.eas_devices}
+        self.site = {s.name: s for s in snapshot.sites}
+        self.site_by_host = {h: s for s in snapshot.sites for h in (*s.hosts, *s.device_hosts)}
         self.servers: dict[str, tuple[MailServer, ...]] = {}
         for o in snapshot.organisations:
             mine = [s for s in snapshot.servers if s.organisation in ("", o.id)]

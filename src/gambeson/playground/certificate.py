@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-NAMES = ("localhost", "mail.localhost", "login.localhost", "mail.playground.example")
+NAMES = ("localhost", "mail.localhost", "devices.localhost", "login.localhost", "mail.playground.example")
 ADDRESSES = ("127.0.0.1", "::1")
 LIFE = timedelta(days=397)  # what Apple's and other clients accept at most
 RENEW_BEFORE = timedelta(days=30)

@@ -17,6 +17,8 @@ DOMAIN = "playground.example"
 ORGANISATION = "playground"
 SERVER_NAME = "playground"
 AUDIENCE = "gambeson-playground"
+WEB_HOSTS = ("mail.localhost",)
+DEVICE_HOSTS = ("devices.localhost",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ from typing import Any, cast
 
 from gambeson.model.access import MAIL_DOORS, DoorKind
 from gambeson.model.server import Endpoint, MailServer, SignIn, UpstreamTls
+from gambeson.model.web import Product, Site, WebSignIn
 
 from . import imap, pop3, sieve, smtp
 from .access import TokenDoor
 from .mailboxes import Mailboxes
-from .sample import AUDIENCE, PEOPLE, SERVER_NAME, letters
+from .sample import AUDIENCE, DEVICE_HOSTS, PEOPLE, SERVER_NAME, WEB_HOSTS, letters
 
 Sockets = dict[DoorKind, socket.socket]
 
@@ -36,9 +37,26 @@ def mail_server(instance: str) -> MailServer:
     return MailServer(SERVER_NAME, endpoints=endpoints, sign_in=SignIn.TOKEN, audience=AUDIENCE)
 
 
+def web_site(instance: str) -> Site:
+    """The Exchange emulator as a site behind the https door."""
+    endpoint = Endpoint(
+        DoorKind.WEBMAIL, unix=socket_name(instance, DoorKind.WEBMAIL), tls=UpstreamTls.NONE, trusts_us=True
+    )
+    return Site(
+        "emulator",
+        Product.EXCHANGE,
+        WEB_HOSTS,
+        endpoint,
+        device_hosts=DEVICE_HOSTS,
+        web_sign_in=WebSignIn.BASIC,
+        device_sign_in=SignIn.SEALED,
+        audience=AUDIENCE,
+    )
+
+
 def open_mailboxes(root: Path, now: datetime) -> Mailboxes:
     """The sample people's mailboxes under ``root``; the sample mail is put into those that are new."""
-    boxes = Mailboxes(root, {p.address: p.aliases for p in PEOPLE})
+    boxes = boxes_at(root)
     for person in PEOPLE:
         if not boxes.path(person.address).exists():
             for letter in letters(person, now):
@@ -46,15 +64,22 @@ def open_mailboxes(root: Path, now: datetime) -> Mailboxes:
     return boxes
 
 
+def boxes_at(root: Path) -> Mailboxes:
+    """The mailboxes of the sample people."""
+    return Mailboxes(root, {p.address: p.aliases for p in PEOPLE})
+
+
 def listening_sockets(instance: str) -> Sockets:
     """Bind the four abstract sockets. Raises OSError when another playground of this name runs."""
-    out = {}
-    for door in MAIL_DOORS:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.bind("\0" + socket_name(instance, door)[1:])
-        sock.listen(512)
-        out[door] = sock
-    return out
+    return {door: listening_socket(instance, door) for door in MAIL_DOORS}
+
+
+def listening_socket(instance: str, door: DoorKind) -> socket.socket:
+    """Bind one of them. Raises OSError when another playground of this name runs."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.bind("\0" + socket_name(instance, door)[1:])
+    sock.listen(512)
+    return sock
 
 
 def peer_is(transport: Any, uids: Collection[int]) -> bool:

@@ -22,10 +22,10 @@ from .packet import pair
 DOORS, KEEPER, WORKER, CONSOLE = "doors", "keeper", "worker", "console"
 PLAYGROUND = "playground"  # the embedded mail server: it talks to nobody but the supervisor
 TALKS_TO = {
-    DOORS: (WORKER, KEEPER),
+    DOORS: (WORKER, KEEPER, CONSOLE),
     KEEPER: (WORKER, DOORS, CONSOLE),
     WORKER: (KEEPER, DOORS, CONSOLE),
-    CONSOLE: (WORKER, KEEPER),
+    CONSOLE: (WORKER, KEEPER, DOORS),
 }
 FIRST_BACKOFF, LAST_BACKOFF, STEADY_SECONDS = 0.2, 10.0, 30.0
 

@@ -29,8 +29,9 @@ from . import possession
 from .channel import Channel
 from .child import Life, Peer
 from .command_socket import CommandSocket
-from .keeper_core import ALLOWED, KeeperCore
+from .keeper_core import KeeperCore
 from .keeper_passwords import Passwords, affordable
+from .keeper_roles import ALLOWED
 from .keys import KeeperKeys
 from .messages import (
     CheckPasswordAsk,
@@ -42,7 +43,10 @@ from .messages import (
     PublicKeysAsk,
     SignHeadAsk,
 )
+from .portal_messages import CodeVerifierAsk, PortalKeeperAsk, TotpAsk, TotpStep
 from .worker_link import WorkerLink
+
+_ASKS: dict[str, Any] = dict.fromkeys(("console", "command"), KeeperRequest | PortalKeeperAsk)
 
 
 def rehearse(keys: KeeperKeys) -> None:
@@ -78,6 +82,10 @@ def rehearse(keys: KeeperKeys) -> None:
     keys.sealer.open(keys.sealer.seal(b"x", "y"), "y")
     core.answer("worker", "w", SignHeadAsk(payload=b""), now)
     core.answer("worker", "w", PublicKeysAsk(), now)
+    core.answer("console", "c", CodeVerifierAsk(code="x", context="binding:"), now)
+    box, code = keys.sealer.seal(bytes(20), "totp:"), "812658"  # that of step 1
+    step = core.answer("console", "c", TotpAsk(sealed=box, context="totp:", code=code), 30.0)
+    assert step == TotpStep(step=1)
     hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     hashed = hasher.hash("x")
     assert affordable(hashed)
@@ -99,7 +107,13 @@ class Keeper:
         hasher: argon2.PasswordHasher | None = None,
     ) -> None:
         self._core = KeeperCore(
-            keys, issuer=issuer, masters=masters, record=self._record, max_age=max_age, edges=edges
+            keys,
+            issuer=issuer,
+            masters=masters,
+            record=self._record,
+            record_portal=self._record_portal,
+            max_age=max_age,
+            edges=edges,
         )
         self._clock = clock
         self._channels: dict[str, Channel] = {}
@@ -129,7 +143,8 @@ class Keeper:
             clock=self._clock,
         )
         if command is not None:
-            self._command = CommandSocket(command, owner, KeeperRequest, self._handler("command", "command"))
+            handler = self._handler("command", "command")
+            self._command = CommandSocket(command, owner, _ASKS["command"], handler)
         for peer in peers:
             if peer.role != "doors":
                 self.add_peer(peer)
@@ -145,13 +160,14 @@ class Keeper:
             peer.sock.close()
             return
         handler = self._handler(peer.role, peer.name)
-        self._channels[peer.name] = Channel(peer.sock, KeeperRequest, handler, name=peer.name, take_fds=False)
+        asks = _ASKS.get(peer.role, KeeperRequest)
+        self._channels[peer.name] = Channel(peer.sock, asks, handler, name=peer.name, take_fds=False)
 
     def attend(self, sock: socket.socket, on_end: Callable[[], None]) -> None:
         """One administrator's channel, for as long as it lasts: the command line's, while nothing runs."""
         handler = self._handler("command", "command")
         self._channels["command"] = Channel(
-            sock, KeeperRequest, handler, name="command", take_fds=False, on_end=on_end
+            sock, _ASKS["command"], handler, name="command", take_fds=False, on_end=on_end
         )
 
     def remove_peer(self, name: str) -> None:
@@ -206,10 +222,18 @@ class Keeper:
             data={"outcome": outcome, "by": door, "credential": found.id if found else ""},
         )
 
+    def _record_portal(self, kind: str, organisation: str, account: str, data: dict[str, object]) -> bool:
+        assert self._link is not None
+        return self._link.spool.append(
+            kind, self._clock(), organisation=organisation, account=account, data={**data, "by": "console"}
+        )
+
     def _handler(self, role: str, name: str) -> Any:
         def handle(message: Any, fds: tuple[int, ...]) -> Any:
             for fd in fds:
                 os.close(fd)
+            if isinstance(message, CheckPasswordAsk) and role == "console":
+                return self._passwords.at_portal(message, self._clock())
             if isinstance(message, HashPasswordAsk | CheckPasswordAsk) and type(message) in ALLOWED[role]:
                 return self._passwords.administer(message)
             if isinstance(message, PasswordAsk) and PasswordAsk in ALLOWED[role]:

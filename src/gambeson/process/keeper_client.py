@@ -34,6 +34,7 @@ from .messages import (
     SecretVerifierAsk,
     SignHeadAsk,
 )
+from .portal_messages import CodeVerifierAsk
 
 __all__ = ["AdminKeeper", "CredentialAsk", "DoorKeeper", "KeeperGone", "KeeperRefused"]
 
@@ -50,9 +51,9 @@ class DoorKeeper:
         # The keeper never speaks first: whatever comes unasked is dropped.
         self._channel = Channel(sock, Done, lambda _m, _f: None, name="the keeper", take_fds=False)
 
-    async def hello(self) -> bytes:
-        """The 32-octet key that device secrets are recognised with. Raises KeeperGone."""
-        return (await self._channel.request(KeeperHello(), DeviceKey, SECONDS)).key
+    async def hello(self) -> DeviceKey:
+        """The keys that device secrets and session tokens are recognised with. Raises KeeperGone."""
+        return await self._channel.request(KeeperHello(), DeviceKey, SECONDS)
 
     async def credential(self, ask: CredentialAsk) -> UpstreamCredential:
         """How to sign in upstream. Raises KeeperRefused(reason) and, after two seconds, KeeperGone."""
@@ -117,6 +118,10 @@ class AdminKeeper:
     def revocation_list(self) -> str:
         """The certificate revocation list (PEM)."""
         return self._caller.ask(RevocationListAsk(), LongText).text
+
+    def code_verifier(self, code: str, context: str) -> bytes:
+        """What the store keeps of a binding code (32 octets), under ``BINDING_CONTEXT`` and the account's id."""
+        return self._caller.ask(CodeVerifierAsk(code=code, context=context), Octets).value
 
     def hash_password(self, password: str) -> str:
         """The argon2id hash to store; it can only be checked by this keeper."""

@@ -10,23 +10,30 @@ from __future__ import annotations
 
 import hmac
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-from gambeson.model import device_secret
+from gambeson.model import device_secret, session_token
+from gambeson.model.access import BROWSER_DOORS, DEVICE_WEB_DOORS, Rung
 from gambeson.model.address import canonical, domain_of
 from gambeson.model.asset import Account, Credential, CredentialKind, Device, DeviceState
 from gambeson.model.server import MailServer, SignIn
+from gambeson.model.session_token import Claims, TokenError
 from gambeson.model.snapshot import SnapshotIndex
+from gambeson.model.web import Site, WebSignIn
 from gambeson.wire.dialogue import UpstreamCredential
 
 from . import messages as m
 from . import possession
 from .authority import AuthorityError
+from .keeper_portal import PortalAnswers, PortalRecord
+from .keeper_roles import ALLOWED
 from .keys import KeeperKeys
+from .portal_messages import CodeVerifierAsk
 from .sealing import SealingError
 from .signin import master, sealed, token
 
@@ -35,33 +42,17 @@ from .signin import master, sealed, token
 BURST, PER_SECOND = 3000.0, 20.0
 MAX_BUCKETS = 100_000
 MAX_TOKENS = 20_000
+_WEB_DOORS = frozenset(door.value for door in (*BROWSER_DOORS, *DEVICE_WEB_DOORS))
+_BROWSER_DOORS = frozenset(door.value for door in BROWSER_DOORS)
 
 Record = Callable[[str, m.CredentialAsk, Credential | None, str], bool]
-
-ADMIN: frozenset[type[m.Message]] = frozenset(
-    (
-        m.SecretVerifierAsk,
-        m.SealAsk,
-        m.SignHeadAsk,
-        m.HashPasswordAsk,
-        m.CheckPasswordAsk,
-        m.PublicKeysAsk,
-        m.CertificateAsk,
-        m.RevocationListAsk,
-    )
-)
-ALLOWED: Mapping[str, frozenset[type[m.Message]]] = {
-    "doors": frozenset((m.KeeperHello, m.CredentialAsk, m.PasswordAsk)),
-    "worker": frozenset((m.SignHeadAsk, m.PublicKeysAsk)),
-    "console": ADMIN,
-    "command": ADMIN,
-}
 
 
 class KeeperCore:
     """``issuer`` stands in tokens, ``masters`` are the master passwords by server name. ``record(door,
-    ask, credential, outcome)`` returns whether the event is on disk; None: nobody records (tests). ``edges``: an
-    edge may end TLS before the doors, so a door's word for a certificate's fingerprint is taken."""
+    ask, credential, outcome)`` and ``record_portal`` return whether the event is on disk; None: nobody records
+    (tests). ``edges``: an edge may end TLS before the doors, so a door's word for a certificate's fingerprint is
+    taken."""
 
     def __init__(
         self,
@@ -70,14 +61,17 @@ class KeeperCore:
         issuer: str = "gambeson",
         masters: dict[str, str] | None = None,
         record: Record | None = None,
+        record_portal: PortalRecord | None = None,
         max_age: float = 3600.0,
         edges: bool = False,
     ) -> None:
         self.index: SnapshotIndex | None = None
         self._keys, self._issuer, self._masters = keys, issuer, masters or {}
         self._record, self._max_age, self._edges = record, max_age, edges
+        self._portal = PortalAnswers(keys, record_portal)
         jwk = keys.token_jwk()
         self._kid = jwk["kid"]
+        self._session = keys.session.public_key()
         self._jwk = msgspec.json.encode(jwk).decode()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._tokens: OrderedDict[tuple[str, str, str], tuple[float, UpstreamCredential]] = OrderedDict()
@@ -93,9 +87,17 @@ class KeeperCore:
         if type(message) not in ALLOWED.get(role, ()):
             return m.Refused(reason="not-for-you", sentence=f"The keeper does not do that for {role}.")
         try:
+            if role == "console" or isinstance(message, CodeVerifierAsk):
+                fresh = self.index if self._fresh(now) else None
+                return self._portal.answer(
+                    role, message, fresh, now, lambda: self._answer(name, message, now)
+                )
             return self._answer(name, message, now)
         except (SealingError, AuthorityError, master.NoMasterError) as error:
             return m.Refused(reason="cannot", sentence=str(error)[:4000])
+
+    def _fresh(self, now: float) -> bool:
+        return self.index is not None and abs(now - self.index.snapshot.made_at) <= self._max_age
 
     def _answer(self, name: str, message: m.Message, now: float) -> m.Message:
         keys = self._keys
@@ -103,7 +105,7 @@ class KeeperCore:
             case m.CredentialAsk():
                 return self.credential(name, message, now)
             case m.KeeperHello():
-                return m.DeviceKey(key=keys.device)
+                return m.DeviceKey(key=keys.device, session_pem=keys.session_pem)
             case m.SecretVerifierAsk(secret=text):
                 secret = device_secret.parse(text)
                 if secret is None:
@@ -149,6 +151,8 @@ class KeeperCore:
         index = self.index
         if index is None or abs(now - index.snapshot.made_at) > self._max_age:
             return None, "no-fresh-snapshot", None
+        if ask.session:
+            return (None, *self._judge_session(index, ask, now))
         found = self._proven(index, ask)
         if found is None:
             return None, "not-proven", None
@@ -156,7 +160,7 @@ class KeeperCore:
         if reason:
             return found, reason, None
         account = index.account[ask.account]
-        server = _route(index, account, ask.server)
+        server = _route(index, account, ask.server, ask.door)
         if server is None:
             return found, "no-such-server", None
         if not server.organisation and _foreign(index, account):
@@ -164,10 +168,46 @@ class KeeperCore:
         if not self._within_rate(found.id, now):
             return found, "too-many", None
         try:
-            given = self._sign_in(account, server, found, now)
+            given = self._sign_in(account, server, found.id, now)
         except (SealingError, master.NoMasterError):
             return found, "cannot-sign-in", None
         return (found, "", given) if given is not None else (found, "as-is", None)
+
+    def _judge_session(
+        self, index: SnapshotIndex, ask: m.CredentialAsk, now: float
+    ) -> tuple[str, UpstreamCredential | None]:
+        """A person at a browser gets a token for that one site, and never anybody's password."""
+        if ask.secret or ask.certificate or ask.fingerprint:
+            return "not-proven", None
+        try:
+            claims = self.opened(ask.session, now)
+        except TokenError as error:
+            return f"session-{error.reason}", None
+        reason = barred_session(index, claims, ask)
+        if reason:
+            return reason, None
+        account, site = index.account[ask.account], index.site.get(ask.server)
+        if site is None or not _serves(site, account) or claims.name not in site.hosts:
+            return "no-such-server", None
+        if not site.organisation and _foreign(index, account):
+            return "login-of-another-organisation", None
+        if site.web_sign_in not in (WebSignIn.TOKEN, WebSignIn.HEADER):
+            return "as-is", None
+        by = f"session {claims.session}"
+        if not self._within_rate(by, now):
+            return "too-many", None
+        return "", self._sign_in(account, replace(site.server, sign_in=SignIn.TOKEN), by, now)
+
+    def opened(self, text: str, now: float) -> Claims:
+        """The claims of a session token that this keeper signed and that is in force. Raises TokenError."""
+        signed, signature = session_token.split(text)
+        try:
+            self._session.verify(signature, session_token.SESSION_PREFIX + signed)
+        except InvalidSignature:
+            raise TokenError("forged") from None
+        claims = session_token.read(signed)
+        session_token.check(claims, claims.host, now)
+        return claims
 
     def certified(self, ask: m.PasswordAsk, now: float) -> tuple[Credential | None, str]:
         """The certificate that a password came beside, and why it does not do: "" where it does."""
@@ -210,7 +250,7 @@ class KeeperCore:
         return None
 
     def _sign_in(
-        self, account: Account, server: MailServer, found: Credential, now: float
+        self, account: Account, server: MailServer, by: str, now: float
     ) -> UpstreamCredential | None:
         match server.sign_in:
             case SignIn.MASTER:
@@ -218,7 +258,7 @@ class KeeperCore:
             case SignIn.SEALED:
                 return sealed.credential(account, self._keys.sealer)
             case SignIn.TOKEN:
-                key = (account.id, server.name, found.id)
+                key = (account.id, server.name, by)
                 made, given = self._tokens.get(key, (0.0, None))
                 if given is None or not 0 <= now - made < token.REUSE_SECONDS:
                     given = token.credential(account, server, self._issuer, self._keys.token, self._kid, now)
@@ -306,8 +346,32 @@ def barred(index: SnapshotIndex, found: Credential, ask: m.CredentialAsk | m.Pas
     return ""
 
 
-def _route(index: SnapshotIndex, account: Account, name: str) -> MailServer | None:
-    """The server of that name, where the account's mail may lie: its own, or its organisation's."""
+def barred_session(index: SnapshotIndex, claims: Claims, ask: m.CredentialAsk) -> str:
+    """Why a session in force does not open this door to this account; "" where it does."""
+    account = index.account.get(ask.account)
+    if account is None or claims.account != account.id:
+        return "another-account"
+    if claims.organisation != account.organisation:
+        return "another-organisation"
+    if claims.session in index.ended_sessions:
+        return "session-ended"
+    if not account.enabled:
+        return "account-disabled"
+    if claims.rung < Rung.KNOWLEDGE_AND_CODE:
+        return "not-proven"
+    return "" if ask.door in _BROWSER_DOORS else "another-door"
+
+
+def _serves(site: Site, account: Account) -> bool:
+    return site.organisation in ("", account.organisation)
+
+
+def _route(index: SnapshotIndex, account: Account, name: str, door: str) -> MailServer | None:
+    """The server of that name, where the account's mail may lie: its own, or its organisation's. At a web door it is a
+    site."""
+    if door in _WEB_DOORS:
+        site = index.site.get(name)
+        return site.server if site is not None and _serves(site, account) else None
     if account.server and account.server != name:
         return None
     return next((s for s in index.servers.get(account.organisation, ()) if s.name == name), None)

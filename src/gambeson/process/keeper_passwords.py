@@ -8,19 +8,21 @@ Rules for a door's question:
 3. Each certificate has ``WRONG_BURST`` wrong passwords, and then some ninety a day: a stolen phone guesses no
    password, and stops no other device of its owner. Right passwords cost nothing of that.
 4. At most ``MAX_HASHING`` at a time, at most ``MAX_WAITING`` in line; more are told to come later.
-5. Every outcome is recorded before it is answered. ``keeper.password.right`` and ``.wrong`` mean that argon2 ran.
+5. The console's wrong tries are counted by hash: whoever takes it over guesses no faster than a stranger.
+6. Every outcome of a door's question is recorded before it is answered. ``keeper.password.right`` and ``.wrong``
+   mean that argon2 ran.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 
 import argon2
 
 from gambeson.model.asset import Credential
 
+from .allowance import Allowance
 from .keeper_core import KeeperCore
 from .messages import CheckPasswordAsk, Done, HashPasswordAsk, Message, Octets, PasswordAsk, Refused
 
@@ -30,32 +32,10 @@ MAX_WAITING = 64
 MAX_MEMORY_KIB, MAX_PASSES, MAX_LANES = 256 * 1024, 16, 8
 BURST, PER_SECOND = 30.0, 1.0  # questions about one account
 WRONG_BURST, WRONG_PER_SECOND = 10.0, 90 / 86400  # wrong passwords beside one certificate
+# Wrong passwords at the portal for one hash, which strangers send too: the portal stops them earlier.
+PORTAL_BURST, PORTAL_PER_SECOND = 300.0, 300 / 86400
 
 Record = Callable[[str, PasswordAsk, Credential | None, str], bool]
-
-
-class Allowance:
-    """Token buckets by key; the least used are forgotten beyond ``most``."""
-
-    def __init__(self, burst: float, per_second: float, most: int = 100_000) -> None:
-        self._burst, self._per_second, self._most = burst, per_second, most
-        self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def take(self, key: str, now: float) -> bool:
-        """One of ``key``'s, where there is one."""
-        level, at = self._levels.pop(key, (self._burst, now))
-        level = min(self._burst, level + max(0.0, now - at) * self._per_second)
-        good = level >= 1.0
-        self._levels[key] = (level - 1.0 if good else level, now)
-        if len(self._levels) > self._most:
-            self._levels.popitem(last=False)
-        return good
-
-    def give_back(self, key: str) -> None:
-        """What was taken was not used up."""
-        if key in self._levels:
-            level, at = self._levels[key]
-            self._levels[key] = (min(self._burst, level + 1.0), at)
 
 
 class Passwords:
@@ -68,6 +48,7 @@ class Passwords:
         self._waiting = 0
         self._asked = Allowance(BURST, PER_SECOND)
         self._wrong = Allowance(WRONG_BURST, WRONG_PER_SECOND)
+        self._at_portal = Allowance(PORTAL_BURST, PORTAL_PER_SECOND)
 
     async def administer(self, message: HashPasswordAsk | CheckPasswordAsk) -> Message:
         """An administrator's question: the hash, or Done, or Refused("wrong")."""
@@ -77,6 +58,21 @@ class Passwords:
             return Octets(value=hashed.encode())
         good = await self._fits(message.password, message.hashed)
         return Done() if good else Refused(reason="wrong")
+
+    async def at_portal(self, message: CheckPasswordAsk, now: float) -> Message:
+        """The portal's question: Done, Refused("wrong"), or Refused with which nothing was hashed. Somebody unknown has
+        an empty hash, which costs the same time and has no allowance to use up."""
+        known = affordable(message.hashed)
+        if known and not self._at_portal.take(message.hashed, now):
+            return Refused(reason="too-many")
+        if self._waiting >= MAX_WAITING:
+            if known:
+                self._at_portal.give_back(message.hashed)
+            return Refused(reason="busy")
+        if not await self._fits(message.password, message.hashed):
+            return Refused(reason="wrong")
+        self._at_portal.give_back(message.hashed)
+        return Done()
 
     async def beside(self, door: str, ask: PasswordAsk, now: float) -> Message:
         """A door's question about the password beside a certificate: Done, Refused("wrong"), Refused("no-password"),

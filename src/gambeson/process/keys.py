@@ -1,9 +1,9 @@
 """Every key the keeper holds, and their one sealed file ``DIR/keeper/keys.sealed``.
 
 Derived from the master key: the one device secrets are recognised with, the passwords' pepper, the
-certificates' serial numbers. Made at the first start and sealed: the token key (ECDSA P-256, ES256),
-the audit key (Ed25519), the device authority. They are written together in one step, so that there is
-never half a set; a file that does not open stops the start instead of being replaced.
+certificates' serial numbers, the key that session tokens are signed with (Ed25519). Made at the first start and
+sealed: the token key (ECDSA P-256, ES256), the audit key (Ed25519), the device authority. They are written together
+in one step, so that there is never half a set; a file that does not open stops the start instead of being replaced.
 """
 
 from __future__ import annotations
@@ -45,6 +45,12 @@ class KeeperKeys:
     token: ec.EllipticCurvePrivateKey = field(repr=False)
     audit: ed25519.Ed25519PrivateKey = field(repr=False)
     authority: Authority = field(repr=False)
+    session: ed25519.Ed25519PrivateKey = field(repr=False)
+
+    @property
+    def session_pem(self) -> str:
+        """The session key's public half, with which doors verify session tokens."""
+        return _public_pem(self.session.public_key())
 
     @property
     def token_pem(self) -> str:
@@ -133,6 +139,8 @@ def open_keys(folder: Path, master: bytes, now: float, name: str = "Gambeson dev
         token,
         audit,
         Authority(ca, certificate, sealer.derive("certificate serial")),
+        # Derived, so that an installation older than the web doors has it too.
+        ed25519.Ed25519PrivateKey.from_private_bytes(sealer.derive("session token")),
     )
 
 

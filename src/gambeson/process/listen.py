@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass
 
 from .run_directory import RunError
-from .unix_listen import bind_unix
+from .unix_listen import bind_abstract, bind_unix
 
 BACKLOG = 4096
 
@@ -17,7 +17,8 @@ BACKLOG = 4096
 class Listen:
     """One listener: its name (``imaps``; a name may be used for several addresses by adding ``#2``),
     the role that inherits it, a literal address (not a name) and a port; port 0 takes any. With ``unix``, a path,
-    it is a Unix socket of the user ``user`` instead."""
+    it is a Unix socket of the user ``user`` instead; ``@name`` is an abstract one, whose server asks the kernel who
+    connects."""
 
     name: str
     host: str
@@ -30,6 +31,8 @@ class Listen:
 def bind(listen: Listen) -> socket.socket:
     """The bound, listening, non-blocking socket. Raises RunError: code 2 for what is wrong with the
     settings or rights, 3 where the address is taken or not there."""
+    if listen.unix.startswith("@"):
+        return bind_abstract(listen.name, listen.unix, BACKLOG)
     if listen.unix:
         return bind_unix(listen.name, listen.unix, listen.user, BACKLOG)
     where = f"{listen.name} on {listen.host} port {listen.port}"

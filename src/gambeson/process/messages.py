@@ -2,7 +2,7 @@
 
 Messages are msgpack maps with defaults, so that doors of the generation before an upgrade still
 understand a newer worker or keeper and the other way round: fields may be added, never reused.
-Which role may send which message is decided where it is received (``keeper_core.ALLOWED``,
+Which role may send which message is decided where it is received (``keeper_roles.ALLOWED``,
 ``worker_desk``), by the channel it came in on, never by what the message says of itself.
 """
 
@@ -224,13 +224,14 @@ class Health(Message, frozen=True):
 
 
 class KeeperHello(Message, frozen=True):
-    """Door to keeper: give me the key that device secrets are recognised with."""
+    """Door to keeper: give me the keys that device secrets and session tokens are recognised with."""
 
 
 class DeviceKey(Message, frozen=True):
-    """The 32 octets of the keyed BLAKE2b."""
+    """``key`` is the 32 octets of the keyed BLAKE2b; ``session_pem`` the public half of the key of session tokens."""
 
     key: Blob
+    session_pem: Text = ""
 
     def __repr__(self) -> str:
         return "DeviceKey(<hidden>)"
@@ -242,7 +243,8 @@ class CredentialAsk(Message, frozen=True, kw_only=False):
     ``account`` is the account's id. The proof travels itself: ``secret`` (a device secret) or
     ``certificate`` (DER), with ``transcript`` (:mod:`gambeson.process.possession`) where the TLS
     library gives it, or ``fingerprint`` (hex SHA-256 of the certificate) where an edge ended TLS before the door;
-    the keeper takes the last only where the installation has such an edge. repr hides the proof.
+    the keeper takes the last only where the installation has such an edge. Or it is a ``session`` token of the
+    portal: then ``server`` is a site's name. Exactly one of them is set. repr hides the proof.
     """
 
     account: Text
@@ -253,6 +255,7 @@ class CredentialAsk(Message, frozen=True, kw_only=False):
     certificate: Blob = b""
     transcript: Blob = b""
     fingerprint: Text = ""
+    session: Text = ""
 
     def __repr__(self) -> str:
         return f"CredentialAsk({self.account!r}, {self.server!r}, {self.door!r}, {self.source!r}, ...)"

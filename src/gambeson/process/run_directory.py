@@ -13,6 +13,7 @@ import socket
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 class RunError(RuntimeError):
@@ -72,6 +73,34 @@ def held(data: Path) -> bool:
     finally:
         os.close(lock)
     return False
+
+
+def read_ready(data: Path) -> dict[str, Any]:
+    """What ``run/ready.json`` of a data directory says; empty where nothing runs there. One that a killed supervisor
+    left behind says nothing: its process is gone, or its lock is free. Raises OSError and ValueError where it cannot
+    be read."""
+    try:
+        read = json.loads((data / "run" / "ready.json").read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    document: dict[str, Any] = read if isinstance(read, dict) else {}
+    pid = document.get("pid")
+    if not isinstance(pid, int) or pid <= 0 or not _lives(pid):
+        return {}
+    try:
+        return document if held(data) else {}
+    except OSError:  # another user's, whose lock is not ours to look at
+        return document
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
 
 
 def give_file(path: Path, to: tuple[int, int]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import struct
 
 from .privileges import PrivilegeError, user_ids
 from .run_directory import RunError
@@ -38,6 +39,27 @@ def bind_unix(name: str, path: str, user: str, backlog: int) -> socket.socket:
     finally:
         os.umask(before)
     return sock
+
+
+def bind_abstract(name: str, address: str, backlog: int) -> socket.socket:
+    """A listening, non-blocking socket in the kernel's own namespace (``@name``): no file, no mode, so whoever serves
+    it must ask who connects (:func:`peer_user`). The supervisor holds it as long as it runs: nobody else can take the
+    name between two lives of the server. Raises RunError."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind("\0" + address[1:])
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise RunError(f"{name} at {address}: {error.strerror}", 3) from None
+    return sock
+
+
+def peer_user(sock: socket.socket) -> int:
+    """The user of the process at the other end of a connected Unix socket, as the kernel says. Raises OSError."""
+    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[1])
 
 
 def edge_ids(user: str) -> tuple[int, int]:

@@ -36,6 +36,7 @@ from .messages import (
     PublicKeys,
     PublicKeysAsk,
     PublishAsk,
+    Published,
     Refused,
     SegmentClosed,
     SegmentOffer,
@@ -49,6 +50,7 @@ from .messages import (
     WorkerHello,
     WorkerRequest,
 )
+from .portal_messages import DeskAsk
 from .publisher import Follower, Publisher, PublishError
 from .snapshots import SnapshotFiles
 from .throttle_shelf import ThrottleShelf, elder
@@ -60,6 +62,8 @@ INGEST_SECONDS = 0.1
 INGEST_BUSY, INGEST_BUSY_SECONDS, INGEST_BACKLOG = 50, 0.5, 2000
 SHELVE_SECONDS = 5.0
 FOLLOWERS = ("doors", "keeper")
+PUBLISH_SECONDS = 1.0
+_FROM_CONSOLE = PublishAsk | HealthAsk | DeskAsk
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Message)
@@ -90,7 +94,10 @@ class WorkerStore(Protocol):
 
 class Worker:
     """One worker over ``folder`` (the data directory; ``snapshots/`` and ``spool/`` are ours).
-    ``chores`` are coroutines that run beside, as long as the worker does."""
+    ``chores`` are coroutines that run beside, as long as the worker does. ``desk`` answers what the portal asks
+    (:data:`gambeson.process.portal_messages.DeskAsk`), which is taken from the console's channel and from no other."""
+
+    desk: Callable[[Message], Awaitable[Message]] | None = None
 
     def __init__(
         self,
@@ -142,7 +149,7 @@ class Worker:
             with contextlib.suppress(ChannelGone):
                 channel.send(WorkerHello(), keep=5.0)
         elif peer.role == "console":
-            self._others[name] = Channel(peer.sock, WorkerRequest, self._asked, name=name, take_fds=False)
+            self._others[name] = Channel(peer.sock, _FROM_CONSOLE, self._console, name=name, take_fds=False)
         else:
             peer.sock.close()
 
@@ -293,6 +300,17 @@ class Worker:
                 follower.channel.send(SegmentOffer(segment=segment), (fd,), keep=5.0)
         finally:
             os.close(fd)
+
+    async def publish(self, seconds: float = PUBLISH_SECONDS) -> Published:
+        """A new snapshot to everyone; says who acted on it within ``seconds``. Raises PublishError."""
+        return await self._publisher.publish(seconds)
+
+    async def _console(self, message: PublishAsk | HealthAsk | DeskAsk, fds: tuple[int, ...]) -> Message:
+        if isinstance(message, PublishAsk | HealthAsk):
+            return await self._asked(message, fds)
+        if self.desk is None:
+            return Refused(reason="no-portal", sentence="There is no portal here.")
+        return await self.desk(message)
 
     async def _asked(self, message: WorkerRequest, fds: tuple[int, ...]) -> Message:
         match message:

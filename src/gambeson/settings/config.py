@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gambeson.model.server import Endpoint, MailServer
+from gambeson.model.web import Site
 
 from .data import Keeper, OrganisationDefaults, SnapshotAge, Store, Submission, Throttle
 from .declare import Problem, section, setting, tables
@@ -19,6 +20,7 @@ from .ldap import Ldap
 from .notices import Notices
 from .secret import SecretRef
 from .servers import Server, loopback
+from .sites import Portal, WebSite
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Config:
     doors: Doors = section(Doors)
     users: Users = section(Users)
     server: tuple[Server, ...] = tables(Server)
+    portal: Portal = section(Portal)
+    site: tuple[WebSite, ...] = tables(WebSite)
     organisation: OrganisationDefaults = section(OrganisationDefaults)
     submission: Submission = section(Submission)
     store: Store = section(Store)
@@ -50,6 +54,11 @@ class Config:
     def servers(self) -> tuple[MailServer, ...]:
         """The mail servers as the rest of the program knows them."""
         return tuple(each.model() for each in self.server)
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """The web applications as the rest of the program knows them."""
+        return tuple(each.model() for each in self.site)
 
     @property
     def master_passwords(self) -> dict[str, SecretRef]:
@@ -69,6 +78,7 @@ class Config:
             seen.add(server.name)
             for name in ("imap", "pop3", "submission", "sieve"):
                 yield from self._check_loop(f"server.{number}.{name}", getattr(server, name))
+        yield from self._check_sites(seen)
         for name in ("smtp", "lmtp"):
             yield from self._check_loop(f"notices.{name}", getattr(self.notices, name))
         if self.ldap.url and self.doors.processes > 1:
@@ -76,6 +86,31 @@ class Config:
                 "doors.processes",
                 "is more than 1, but with ldap.url one process must count what the directory sees of wrong passwords; "
                 "leave it at 1",
+            )
+
+    def _check_sites(self, servers: set[str]) -> Iterator[Problem]:
+        """Names and hosts are used once, and people can sign in."""
+        hosts = {self.portal.host: "portal.host"} if self.portal.host else {}
+        names = set(servers)
+        for number, site in enumerate(self.site):
+            if not site.name.strip():
+                yield Problem(f"site.{number}.name", "is empty; give the site a name")
+            if site.name in names:
+                yield Problem(
+                    f"site.{number}.name", f"is {site.name!r}, which another server or site has; change one"
+                )
+            names.add(site.name)
+            for host in (*site.hosts, *site.device_hosts):
+                if host in hosts:
+                    yield Problem(
+                        f"site.{number}.hosts", f"holds {host}, which {hosts[host]} has too; change one"
+                    )
+                hosts[host] = f"site.{site.name}"
+            yield from self._check_loop(f"site.{number}.address", site.address)
+        if self.site and not self.portal.host:
+            yield Problem(
+                "portal.host",
+                "is empty, but a [[site]] needs a portal to sign in at; give it a host name of its own",
             )
 
     def _check_loop(self, name: str, endpoint: Endpoint | None) -> Iterator[Problem]:

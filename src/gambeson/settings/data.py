@@ -65,6 +65,12 @@ class Store:
         "Empty: SQLite in the data directory, enough for one machine.",
     )
     password: SecretRef | None = setting(None, SECRET, "Where the database's password is.", "Goes with url.")
+    keep_upgrade_backups: int = setting(
+        5,
+        whole(1, 1000),
+        "How many of the backups that upgrades take are kept in the data directory; older ones are removed.",
+        "Upgrades that fail again and again do not fill the disk.",
+    )
 
     def check(self) -> Iterator[Problem]:
         """The address is PostgreSQL's and holds no secret."""

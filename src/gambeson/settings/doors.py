@@ -47,6 +47,12 @@ class Listen:
     sieve: tuple[Address, ...] = setting(
         _at(4190), ADDRESSES, "ManageSieve, with STARTTLS before any sign-in.", "Its port (RFC 5804)."
     )
+    https: tuple[Address, ...] = setting(
+        (),
+        ADDRESSES,
+        "Web applications and the portal (usually port 443).",
+        "There is none without a [[site]].",
+    )
     console: tuple[Address, ...] = setting(
         (Address("127.0.0.1", 8443),),
         ADDRESSES,
@@ -62,7 +68,7 @@ class Listen:
     def check(self) -> Iterator[Problem]:
         """No two listeners share an address."""
         seen: dict[Address, str] = {}
-        for name in (*(listener.value for listener in Listener if listener is not Listener.HTTPS), "console"):
+        for name in (*(listener.value for listener in Listener), "console"):
             for address in getattr(self, name):
                 if address.port and address in seen:
                     yield Problem(
@@ -164,11 +170,14 @@ class Doors:
         "",
         HOST,
         "The domain of login names without one.",
-        "Empty: such names are refused.",
+        "Empty: the only domain, and where there are several such names are refused.",
         example='"example.org"',
     )
     processes: int = setting(
-        1, whole(1, 64), "How many door processes.", "One carries 500 people; limits below count per process."
+        1,
+        whole(1, 64),
+        "How many door processes.",
+        "One carries 500 people. Each takes max_sessions; max_sessions_per_source is shared out, rounded up.",
     )
     login_timeout_s: int = setting(
         60,
@@ -188,6 +197,14 @@ class Doors:
     max_sessions: int = setting(5000, whole(10, 100000), "Open sessions.", "About 160 MB of memory.")
     max_sessions_per_source: int = setting(
         200, whole(1, 100000), "Open sessions from one address.", "An office of 40 people behind one address."
+    )
+    country_table: str = setting(
+        "",
+        PATH,
+        "An .mmdb file that tells the country of an address (GeoLite2-Country, DB-IP Lite Country): for rules with "
+        "countries, and for the risk of a sign-in. It is read at start and at a reload.",
+        "Empty: no country is known. Gambeson brings no table: they have licences of their own and age fast.",
+        example='"/var/lib/GeoIP/GeoLite2-Country.mmdb"',
     )
     proxy_protocol_from: tuple[str, ...] = setting(
         (),

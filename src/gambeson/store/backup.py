@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 import gambeson
@@ -71,9 +72,15 @@ def _write(
         with store.control.read(EVERYWHERE) as conn:
             schema = {lineage: migrate.version(conn, lineage) for lineage in migrate.HEADS}
             count, digest = _head(conn)
+            # Before an upgrade the store is older than we are: what there is is saved, not what we would make.
+            inspector = sa.inspect(conn)
+            there = set(inspector.get_table_names())
             for metadata in (control_metadata, events_metadata):
                 for table in metadata.sorted_tables:
-                    tables[table.name] = [column.name for column in table.columns]
+                    if table.name not in there:
+                        continue
+                    found = {column["name"] for column in inspector.get_columns(table.name)}
+                    tables[table.name] = [column.name for column in table.columns if column.name in found]
                     name = f"tables/{table.name}.copy"
                     files[name] = add_stream(archive, name, _copy_out(conn, table.name, tables[table.name]))
     else:

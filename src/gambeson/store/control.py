@@ -10,8 +10,9 @@ the worker does for all of them (snapshot, queue, ingestion, revocation list, au
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from types import TracebackType
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType, TracebackType
 
 import sqlalchemy as sa
 
@@ -20,7 +21,7 @@ from gambeson.model.organisation import Organisation
 from . import migrate as migration
 from . import plain, schema, snapshot
 from .audit import AuditLog
-from .credentials import Certificate, certificate_of, revoked_by_serial
+from .credentials import Certificate, certificate_of, forget, prune_forgotten, revoked_by_serial
 from .engine import EVERYWHERE, Database, open_databases
 from .errors import NotFound
 from .events import EventLog
@@ -42,17 +43,25 @@ class Store:
         self.jobs = JobQueue(control)
 
     @classmethod
-    def open(cls, url: str, *, migrate: bool = True, timeout: float = 5.0) -> Store:
+    def open(
+        cls,
+        url: str,
+        *,
+        migrate: bool = True,
+        timeout: float = 5.0,
+        more_migrations: Mapping[str, Path] = MappingProxyType({}),
+    ) -> Store:
         """Opens (and where ``migrate``, makes or upgrades) the store at ``url``.
 
-        ``timeout``: seconds that a writer waits for another. Raises BadValue for the URL, and
+        ``timeout``: seconds that a writer waits for another. ``more_migrations``: a folder by lineage with further
+        migrations, see :func:`gambeson.store.migrate.move`. Raises BadValue for the URL, and
         StoreUnreachable, StoreLocked, StoreDamaged, SchemaOlder, SchemaNewer.
         """
         control, events = open_databases(locate(url), create=migrate, timeout=timeout)
         store = cls(control, events)
         try:
-            migration.ensure(control, "control", migrate=migrate)
-            migration.ensure(events, "events", migrate=migrate)
+            for lineage, database in (("control", control), ("events", events)):
+                migration.ensure(database, lineage, migrate=migrate, more=more_migrations.get(lineage))
         except BaseException:
             store.close()
             raise
@@ -114,14 +123,16 @@ class Store:
     def delete_organisation(self, id: str, *, by: str, at: float) -> None:
         """Deletes an organisation with everything it owns; its audit entries and events stay.
 
-        Issued certificates go too: their credentials are gone, which is what the doors look at.
+        Issued certificates go too: their credentials are gone, which is what the doors look at. Those that have not
+        expired are revoked and stay on the revocation list, which is what others look at.
         """
         with changing(self.control, id, by, at) as change:
             row = change.one(schema.organisations)
             if row is None:
                 raise NotFound(f"There is no organisation {id[:80]!a}: see gambeson org list.")
+            revoked = forget(change)
             change.delete(schema.organisations)
-            change.audit("organisation.deleted", id, name=row.name)
+            change.audit("organisation.deleted", id, name=row.name, certificates=revoked)
 
     def load_snapshot_parts(self, now: float) -> SnapshotParts:
         """Everything for a snapshot, consistent; see :mod:`gambeson.store.snapshot`."""
@@ -143,6 +154,11 @@ class Store:
         """The revoked certificates that have not expired: what the revocation list names."""
         with self.control.read(EVERYWHERE) as conn:
             return [certificate_of(row) for row in conn.execute(revoked_by_serial(now))]
+
+    def prune_certificates(self, now: float) -> int:
+        """Throws away what was kept of removed organisations' certificates and has expired; gives how many."""
+        with self.control.write(EVERYWHERE) as conn:
+            return prune_forgotten(conn, now)
 
     def row_security(self) -> bool:
         """True where the database itself holds each transaction to its organisation.

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from gambeson.model.asset import Credential, CredentialKind
 
 from . import plain, schema
 from .devices import device_row
-from .errors import BadValue, NotFound
-from .scope import Scope, Scoped
+from .errors import BadValue, Conflict, NotFound
+from .scope import Change, Scope, Scoped
 
 _HEX = re.compile(r"[0-9a-f]{1,128}\Z")
 
@@ -32,6 +33,9 @@ class Certificate:
     not_after: float
     revoked_at: float = 0.0
     revocation_reason: str = ""
+
+
+_COLUMNS = tuple(Certificate.__dataclass_fields__)
 
 
 class Credentials(Scoped):
@@ -123,14 +127,18 @@ class Certificates(Scoped):
     def record(
         self, serial: str, fingerprint: str, device: str, *, not_after: float, by: str, at: float
     ) -> Certificate:
-        """Records an issued certificate. Raises NotFound, BadValue, Conflict."""
+        """Records an issued certificate. Raises NotFound, BadValue, Conflict (recorded, or revoked with an
+        organisation that is gone)."""
         if not _HEX.match(serial) or not _HEX.match(fingerprint):
             raise BadValue("A certificate's serial number and fingerprint are written in lower-case hex.")
         with self._changing(by, at) as change:
             device_row(change, device)
+            taken = f"A certificate with serial number {serial} is recorded already: enrol with a new one."
+            if _forgotten(change, serial):
+                raise Conflict(taken)
             change.insert(
                 schema.certificates,
-                taken=f"A certificate with serial number {serial} is recorded already: enrol with a new one.",
+                taken=taken,
                 serial=serial,
                 fingerprint=fingerprint,
                 device=device,
@@ -194,10 +202,43 @@ def certificate_of(row: sa.Row[Any]) -> Certificate:
     return Certificate(**row._mapping)
 
 
-def revoked_by_serial(now: float) -> sa.Select[Any]:
-    """Reads the revoked certificates that have not expired at ``now``: what the revocation list names."""
-    table = schema.certificates
-    return sa.select(table).where(table.c.revoked_at > 0, table.c.not_after > now).order_by(table.c.serial)
+def revoked_by_serial(now: float) -> sa.CompoundSelect[Any]:
+    """Reads the revoked certificates that have not expired at ``now``, also those of organisations that are gone: what
+    the revocation list names."""
+    parts = [
+        sa.select(*(table.c[name] for name in _COLUMNS)).where(
+            table.c.revoked_at > 0, table.c.not_after > now
+        )
+        for table in (schema.certificates, schema.forgotten_certificates)
+    ]
+    return sa.union_all(*parts).order_by("serial")
+
+
+def forget(change: Change) -> int:
+    """Before its organisation goes: every certificate that has not expired is kept for the revocation list, revoked now
+    where it was not. Gives how many they are."""
+    table, kept = schema.certificates, schema.forgotten_certificates
+    values: dict[str, sa.ColumnElement[Any]] = {name: table.c[name] for name in _COLUMNS} | {
+        "revoked_at": sa.case((table.c.revoked_at > 0, table.c.revoked_at), else_=change.at),
+        "revocation_reason": sa.case(
+            (table.c.revoked_at > 0, table.c.revocation_reason), else_="organisation removed"
+        ),
+    }
+    mine = sa.select(*values.values()).where(
+        table.c.organisation == change.organisation, table.c.not_after > change.at
+    )
+    return change.conn.execute(sa.insert(kept).from_select(list(values), mine)).rowcount
+
+
+def prune_forgotten(conn: Connection, now: float) -> int:
+    """Throws those away that have expired at ``now``; gives how many they were."""
+    kept = schema.forgotten_certificates
+    return conn.execute(sa.delete(kept).where(kept.c.not_after <= now)).rowcount
+
+
+def _forgotten(change: Change, serial: str) -> bool:
+    kept = schema.forgotten_certificates
+    return change.conn.execute(sa.select(kept.c.serial).where(kept.c.serial == serial)).first() is not None
 
 
 def _get(scope: Scope, id: str) -> Credential:

@@ -177,6 +177,14 @@ class JobQueue:
             lease_until=0.0,
         )
 
+    def prune(self, before: float) -> int:
+        """Forgets the jobs that were done or had failed by ``before``; gives how many. Then an id of a caller's making
+        is free again, so nobody may make one anew after so long."""
+        table = schema.jobs
+        ended = table.c.state.in_([str(JobState.DONE), str(JobState.FAILED)])
+        with self._database.write(EVERYWHERE) as conn:
+            return conn.execute(sa.delete(table).where(ended, table.c.changed_at < before)).rowcount
+
     def _move(self, job: Job, at: float, **values: object) -> Job:
         with self._database.write(EVERYWHERE) as conn:
             row = _row(conn, job.organisation, job.id)

@@ -92,6 +92,12 @@ class Policies(Scoped):
             change.audit("policy.activated", str(version))
         return policy
 
+    def reset(self, *, by: str, at: float) -> None:
+        """None of the versions is active any more: the policy that Gambeson brings holds. The versions stay."""
+        with self._changing(by, at) as change:
+            change.update(schema.organisations, policy_version=0)
+            change.audit("policy.reset", "0")
+
 
 class Modes(Scoped):
     """How far each door holds: for the organisation, a group or an account."""

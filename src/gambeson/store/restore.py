@@ -23,8 +23,10 @@ from sqlalchemy.engine import Connection
 
 from . import migrate
 from .archive import MAX_BYTES, Archive, Manifest, open_archive
-from .engine import EVERYWHERE, Database, open_databases
+from .engine import EVERYWHERE, open_databases
 from .errors import BadValue, Conflict, StoreDamaged, StoreUnreachable, explained
+from .event_schema import events_metadata
+from .schema import control_metadata
 from .urls import CONTROL_FILE, EVENTS_FILE, STORE_FOLDER, locate
 
 DATABASES = (CONTROL_FILE, EVENTS_FILE)
@@ -130,16 +132,60 @@ def restore_postgresql(source: Path, url: str, *, timeout: float = 30.0) -> Rest
         try:
             if not database.postgresql:
                 raise BadValue(f"The backup {source} is of a PostgreSQL store: give a postgresql:// address.")
-            _require_empty(database)
-            for lineage in migrate.HEADS:
-                migrate.move(database, lineage, archive.manifest.schema[lineage])
             with database.write(EVERYWHERE) as conn:
-                _copy_in(conn, archive)
+                migrate.lock(conn)
+                _require_empty(conn, database.shown)
+                _make(conn, archive)
             for lineage in migrate.HEADS:
                 migrate.ensure(database, lineage, migrate=True)
         finally:
             database.close()
         return Restored(archive.manifest)
+
+
+def put_back_postgresql(source: Path, url: str, *, timeout: float = 30.0) -> None:
+    """Put the backup in the place of the store that is in the database, in its own schema version and in one
+    transaction: all of it, or nothing changes. Tables that are not Gambeson's stay.
+
+    Raises BadValue, StoreDamaged, SchemaNewer, StoreUnreachable.
+    """
+    with open_archive(source) as archive:
+        _check_kind(archive, "postgresql", source)
+        database, _ = open_databases(locate(url), create=False, timeout=timeout)
+        try:
+            with database.write(EVERYWHERE) as conn:
+                migrate.lock(conn)
+                _drop_ours(conn)
+                _make(conn, archive)
+        finally:
+            database.close()
+
+
+def _drop_ours(conn: Connection) -> None:
+    """By name and not by migrating down, which would need the half-made state to be one that a migration knows."""
+    import psycopg
+    from psycopg import sql
+
+    there = set(sa.inspect(conn).get_table_names())
+    ours = {f"schema_{lineage}" for lineage in migrate.HEADS}
+    ours |= {*control_metadata.tables, *events_metadata.tables}
+    names = sorted(ours & there)
+    if names:
+        driver: Any = conn.connection.driver_connection
+        with driver.cursor() as cursor:
+            try:
+                cursor.execute(
+                    sql.SQL("DROP TABLE {}").format(sql.SQL(", ").join(map(sql.Identifier, names)))
+                )
+            except psycopg.Error as error:
+                why = " ".join(str(error).split())[:300]
+                raise StoreUnreachable(f"What is there cannot be removed: {why}") from error
+
+
+def _make(conn: Connection, archive: Archive) -> None:
+    for lineage in migrate.HEADS:
+        migrate.move_within(conn, lineage, archive.manifest.schema[lineage])
+    _copy_in(conn, archive)
 
 
 def restore_files(source: Path, data_dir: Path, *, kind: str = "") -> tuple[str, ...]:
@@ -278,13 +324,9 @@ def _swap(work: Path, target: Path, occupied: bool) -> Path | None:
     return aside
 
 
-def _require_empty(database: Database) -> None:
-    with database.read(EVERYWHERE) as conn:
-        used = any(migrate.version(conn, lineage) for lineage in migrate.HEADS)
-    if used:
-        raise Conflict(
-            f"The database {database.shown} has a store in it: make an empty one and restore there."
-        )
+def _require_empty(conn: Connection, shown: str) -> None:
+    if any(migrate.version(conn, lineage) for lineage in migrate.HEADS):
+        raise Conflict(f"The database {shown} has a store in it: make an empty one and restore there.")
 
 
 def _copy_in(conn: Connection, archive: Archive) -> None:

@@ -158,6 +158,103 @@ certificates = sa.Table(
     sa.Index("certificates_of_device", "organisation", "device"),
 )
 
+# Those of removed organisations: no reference, so that nothing takes them along before they expire.
+forgotten_certificates = sa.Table(
+    "forgotten_certificates",
+    control_metadata,
+    _text("organisation"),
+    _text("serial", primary_key=True),
+    _text("fingerprint"),
+    _text("device"),
+    _time("issued_at"),
+    _time("not_after"),
+    _time("revoked_at"),
+    _text("revocation_reason"),
+)
+
+# What a person signs in with at the portal beside the password. ``locator`` is a passkey's credential id in hex, which
+# is unique over the installation, or the row's own id.
+authenticators = sa.Table(
+    "authenticators",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    _text("id", primary_key=True),
+    _text("account"),
+    _text("kind"),
+    _text("name"),
+    _text("locator", unique=True),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("sign_count", BigInteger, nullable=False),
+    Column("backup_eligible", Boolean, nullable=False),
+    Column("backed_up", Boolean, nullable=False),
+    _text("transports"),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    _text("verifiers"),
+    _time("created_at"),
+    _time("last_used"),
+    sa.UniqueConstraint("id"),
+    _to("account", "accounts"),
+    sa.Index("authenticators_of_account", "organisation", "account"),
+)
+
+binding_codes = sa.Table(
+    "binding_codes",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    _text("account", primary_key=True),
+    Column("verifier", LargeBinary, nullable=False),
+    _text("by"),
+    _time("made_at"),
+    _time("expires_at"),
+    _to("account", "accounts"),
+)
+
+# ``secret`` is the SHA-256 of the browser's cookie in hex. ``ended_at`` 0: not ended by anybody.
+web_sessions = sa.Table(
+    "web_sessions",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    _text("id", primary_key=True),
+    _text("account"),
+    _text("secret", unique=True),
+    _text("rung"),
+    _time("at"),
+    _time("last_seen"),
+    _time("stepped_at"),
+    _time("ends"),
+    _text("source"),
+    _text("agent"),
+    _text("how"),
+    _time("ended_at"),
+    _text("end_reason"),
+    sa.UniqueConstraint("id"),
+    _to("account", "accounts"),
+    sa.Index("web_sessions_of_account", "organisation", "account"),
+    sa.Index("web_sessions_ended", "ended_at"),
+)
+
+# What an administrator decided of an ActiveSync device of an account; ``device_id`` in lower case.
+eas_devices = sa.Table(
+    "eas_devices",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    _text("account", primary_key=True),
+    _text("device_id", primary_key=True),
+    _text("decision"),
+    _text("by"),
+    _time("at"),
+    _to("account", "accounts"),
+)
+
+# One row: what makes the portal's answers about unknown names look like those about known ones.
+portal_secrets = sa.Table(
+    "portal_secrets",
+    control_metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("value", LargeBinary, nullable=False),
+)
+
 policies = sa.Table(
     "policies",
     control_metadata,

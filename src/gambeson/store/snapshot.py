@@ -1,6 +1,6 @@
 """Everything that the worker puts into a snapshot, read in one transaction and in few statements.
 
-Only here (and in the worker's queue and ingestion) the store is read over all organisations; the
+Only here (and in the worker's queue, ingestion and portal desk) the store is read over all organisations; the
 parts say of each thing whose it is.
 """
 
@@ -21,13 +21,15 @@ from .devices import device_of
 from .engine import EVERYWHERE, Database
 from .events import EventLog
 from .policy import PolicySource, mode_of, policy_of
+from .web_sessions import ended
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotParts:
     """``policies`` are the active versions as text, ``modes`` pairs of organisation and entry,
     ``bypass_until`` those still running at ``now``, ``revoked`` (serial number in hex, when) of revoked
-    certificates not expired by then; ``change_counter`` is the store's at that moment."""
+    certificates not expired by then; ``ended_sessions`` the ids of those ended so shortly before that a token may be in
+    force, ``eas_devices`` account id, DeviceId and decision; ``change_counter`` is the store's at that moment."""
 
     organisations: tuple[Organisation, ...] = ()
     accounts: tuple[Account, ...] = ()
@@ -38,6 +40,8 @@ class SnapshotParts:
     failures: tuple[tuple[str, int], ...] = ()
     bypass_until: tuple[tuple[str, float], ...] = ()
     revoked: tuple[tuple[str, float], ...] = ()
+    ended_sessions: tuple[str, ...] = ()
+    eas_devices: tuple[tuple[str, str, str], ...] = ()
     change_counter: int = 0
 
 
@@ -78,5 +82,10 @@ def load(control: Database, log: EventLog, now: float) -> SnapshotParts:
             failures=tuple(log.failures(now)),
             bypass_until=tuple((b.organisation, b.until) for b in conn.execute(running)),
             revoked=tuple((c.serial, c.revoked_at) for c in conn.execute(revoked_by_serial(now))),
+            ended_sessions=tuple(str(row.id) for row in conn.execute(ended(now))),
+            eas_devices=tuple(
+                (e.account, e.device_id, e.decision)
+                for e in rows(s.eas_devices, s.eas_devices.c.account, s.eas_devices.c.device_id)
+            ),
             change_counter=conn.execute(sa.select(s.installation.c.change_counter)).scalar_one(),
         )

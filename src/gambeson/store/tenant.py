@@ -10,8 +10,11 @@ from gambeson.model.organisation import Organisation
 from . import plain, schema
 from .accounts import Accounts
 from .audit import AuditEntry, entry
+from .authenticators import Authenticators
+from .binding_codes import BindingCodes
 from .credentials import Certificates, Credentials
 from .devices import Devices
+from .eas_devices import EasDevices
 from .engine import Database
 from .errors import BadValue, Conflict, NotFound
 from .events import Events
@@ -19,6 +22,7 @@ from .findings import Findings
 from .jobs import Jobs
 from .policy import Bypasses, Modes, Policies, SealedBoxes
 from .scope import Change, Scope, Scoped
+from .web_sessions import WebSessions
 
 MAX_DOMAINS = 1_000
 
@@ -33,6 +37,10 @@ class OrganisationStore(Scoped):
         self.devices = Devices(control, id)
         self.credentials = Credentials(control, id)
         self.certificates = Certificates(control, id)
+        self.authenticators = Authenticators(control, id)
+        self.binding_codes = BindingCodes(control, id)
+        self.web_sessions = WebSessions(control, id)
+        self.eas_devices = EasDevices(control, id)
         self.policies = Policies(control, id)
         self.modes = Modes(control, id)
         self.bypass = Bypasses(control, id)

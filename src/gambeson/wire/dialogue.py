@@ -64,10 +64,12 @@ class Ready:
 @dataclass(frozen=True, slots=True)
 class Failed:
     """The mail server did not sign us in. ``refused``: it answered that the credential is bad;
-    ``unavailable``: it asked to come later or broke off; ``protocol``: it spoke nonsense."""
+    ``unavailable``: it asked to come later or broke off; ``protocol``: it spoke nonsense. ``code`` is the
+    reason that the person should hear (RFC 5530 INUSE: another session holds the mailbox), or empty."""
 
     kind: str
     text: str = ""
+    code: str = ""
 
 
 Command = Send | StartTls | Authenticate | Close | Ready | Failed
@@ -82,7 +84,8 @@ class Refusal:
     or the protocol's nearest. ``temporary`` is for "not now" (RFC 5530 UNAVAILABLE, POP3 [SYS/TEMP],
     SMTP 454 4.7.0, ManageSieve TRYLATER) as against bad credentials (AUTHENTICATIONFAILED, [AUTH],
     535 5.7.8); ``close`` ends the connection after the answer. ``code`` is a closer response code of
-    RFC 5530 for IMAP (EXPIRED, CONTACTADMIN), told only to whoever holds a real credential.
+    RFC 5530 (EXPIRED, CONTACTADMIN for IMAP; INUSE, in POP3 [IN-USE]), told only to whoever holds a real
+    credential.
     """
 
     sentence: str

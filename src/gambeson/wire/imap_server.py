@@ -122,7 +122,7 @@ class ImapServer:
         sentence = human(refusal.sentence)
         if refusal.alert:
             self._say(b"* NO [ALERT] ", sentence)
-        code = "UNAVAILABLE" if refusal.temporary else refusal.code or "AUTHENTICATIONFAILED"
+        code = refusal.code or ("UNAVAILABLE" if refusal.temporary else "AUTHENTICATIONFAILED")
         self._say(self._tag, b" NO [", code.encode("ascii"), b"] ", sentence)
         self._failed(refusal.close)
         return self._run()

@@ -22,6 +22,8 @@ MAX_LINE_WITH_INITIAL = 255  # RFC 5034 section 4: a longer initial response goe
 AUTH = "AUTH"
 TEMPORARY = "SYS/TEMP"
 PERMANENT = "SYS/PERM"
+# RFC 2449 section 8.1.2: the credential is good, and another session holds the mailbox.
+IN_USE = "IN-USE"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from .dialogue import Command, Failed, Origin, Ready, Send, StartTls, UpstreamCredential
 from .limits import MAX_UPSTREAM_ANSWERS, MAX_UPSTREAM_LINE
 from .lines import LineBuffer, LineTooLongError
-from .pop3 import AUTH, MAX_LINE_WITH_INITIAL, Pop3SyntaxError, Response, parse_response, xclient
+from .pop3 import AUTH, IN_USE, MAX_LINE_WITH_INITIAL, Pop3SyntaxError, Response, parse_response, xclient
 from .sasl_client import SignInError, SignInExchange, encode
 
 
@@ -31,7 +31,7 @@ class _Waiting(Enum):
 
 
 # RFC 2449 section 8.1 and RFC 3206 section 4: the credential may be good, but not now.
-_NOT_NOW = ("SYS", "IN-USE", "LOGIN-DELAY")
+_NOT_NOW = ("SYS", IN_USE, "LOGIN-DELAY")
 
 
 class Pop3Client:
@@ -172,7 +172,8 @@ class Pop3Client:
     def _on_sign_in(self, answer: Response) -> list[Command]:
         if not answer.ok:
             not_now = answer.code.split("/")[0] in _NOT_NOW and answer.code != AUTH
-            return self._fail("unavailable" if not_now else "refused", answer.text)
+            code = "INUSE" if answer.code == IN_USE else ""
+            return self._fail("unavailable" if not_now else "refused", answer.text, code)
         self._waiting = _Waiting.NOTHING
         return [Ready(text=answer.text.encode(), leftover=self._input.take())]
 
@@ -180,10 +181,10 @@ class Pop3Client:
         self._waiting = waiting
         return [Send(line + b"\r\n")]
 
-    def _fail(self, kind: str, text: str) -> list[Command]:
+    def _fail(self, kind: str, text: str, code: str = "") -> list[Command]:
         self._waiting = _Waiting.NOTHING
         self._input.take()
-        return [Failed(kind, text)]
+        return [Failed(kind, text, code)]
 
 
 def _refuse_controls(text: str) -> None:

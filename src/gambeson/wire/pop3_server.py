@@ -17,7 +17,7 @@ from gambeson.model.access import Mechanism, RawLogin
 from .dialogue import Authenticate, Close, Command, Ready, Refusal, Send, StartTls
 from .limits import MAX_COMMANDS, MAX_FAILURES, MAX_LINE, MAX_PENDING, MAX_SASL
 from .lines import LineBuffer, LineTooLongError
-from .pop3 import AUTH, PERMANENT, TEMPORARY, Pop3SyntaxError, is_capability, parse_command, response
+from .pop3 import AUTH, IN_USE, PERMANENT, TEMPORARY, Pop3SyntaxError, is_capability, parse_command, response
 from .sasl import Exchange, SaslError, decode, prepare_name, prepare_password
 from .sasl_client import encode
 
@@ -87,7 +87,8 @@ class Pop3Server:
             return []  # it was closed meanwhile
         self._failures += 1
         self._state = _State.COMMAND
-        answer = _say(False, refusal.sentence, TEMPORARY if refusal.temporary else AUTH)
+        passing = IN_USE if refusal.code == "INUSE" else TEMPORARY
+        answer = _say(False, refusal.sentence, passing if refusal.temporary else AUTH)
         if refusal.close or self._failures >= MAX_FAILURES:
             return [answer, self._close("refused")]
         return [answer, *self._run()]
@@ -152,7 +153,10 @@ class Pop3Server:
         return rule.run(self, command.argument)
 
     def _capa(self, _: bytes) -> list[Command]:
-        lines = ["+OK Capabilities follow", *self._upstream, "RESP-CODES", "AUTH-RESP-CODE"]
+        # RFC 2449 section 6.8: commands sent at once are answered one by one, those behind a login by the mail server,
+        # which gets them in the same order.
+        ours = ("RESP-CODES", "AUTH-RESP-CODE", "PIPELINING")
+        lines = ["+OK Capabilities follow", *self._upstream, *ours]
         if self._tls:
             lines += ["USER", "SASL " + " ".join(self._mechanisms())]
         elif self._starttls:

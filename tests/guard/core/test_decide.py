@@ -282,6 +282,18 @@ def test_where_there_is_one_organisation_a_name_of_none_hears_its_address_too(wo
     assert answer(world, stray).sentence == answer(world, world.password()).sentence
 
 
+@pytest.mark.parametrize("name", ["alice@mistyped.example", "alice"])
+def test_where_all_organisations_share_an_address_a_name_of_none_hears_it_too(world, name):
+    stray = world.password(name, "")
+    ours, theirs = world.organisations
+    assert world.url not in answer(world, stray).sentence
+    world.organisations = [ours, replace(theirs, enrolment_url=world.url)]
+    assert answer(world, stray).sentence == answer(world, world.password()).sentence
+    assert world.url in answer(world, stray).sentence
+    world.organisations = [ours, replace(theirs, enrolment_url="")]
+    assert world.url not in answer(world, stray).sentence
+
+
 # --- quarantine
 
 

@@ -50,6 +50,7 @@ def test_every_floor_and_rule_asked_is_in_the_trace(world):
         ("floor:organisation", "holds"),
         ("floor:account", "holds"),
         ("floor:device", "holds"),
+        ("floor:session", "holds"),
         ("floor:throttle", "holds"),
         ("floor:encryption", "holds"),
         ("floor:doors", "holds"),

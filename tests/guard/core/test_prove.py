@@ -200,6 +200,23 @@ def low_risk_passes(r, i, now):
     return passing(got) if r.risk == 0 and r.identity.rung is Rung.KNOWLEDGE else got
 
 
+def a_risky_country_passes(r, i, now):
+    """Only where both hold, and only with a device secret below the floor of sieve."""
+    got = decide(r, i, now)
+    both = r.country == "DE" and r.risk >= 80 and r.identity.rung is Rung.DEVICE_SECRET
+    return passing(got) if both and got.rule == "floor:rung" else got
+
+
+def a_country_lifts_quarantine(r, i, now):
+    got = decide(r, i, now)
+    return passing(got) if r.country == "DE" and got.rule == "floor:quarantine" else got
+
+
+def no_country_passes(r, i, now):
+    got = decide(r, i, now)
+    return passing(got) if r.country == "" and r.risk >= 80 and got.rule == "floor:rung" else got
+
+
 def secret_without_device(r, i, now):
     got = decide(r, i, now)
     return passing(got) if r.identity.rung is Rung.DEVICE_SECRET and not r.identity.device else got
@@ -231,6 +248,9 @@ MUTANTS = [
     interns_exempt,
     made_up_names_pass,
     low_risk_passes,
+    a_risky_country_passes,
+    a_country_lifts_quarantine,
+    no_country_passes,
     secret_without_device,
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -256,8 +257,45 @@ def test_observe_lets_a_password_pass_as_it_is_and_records_what_enforcing_would_
         [event] = at.events("door.login.allowed")
         assert (event.data["mode"], event.data["opinion"]) == ("observe", "challenge")
         client = await at.client()
-        assert b"NO [AUTHENTICATIONFAILED]" in await client.login("wrong")
+        answer = await client.login("wrong")
+        # What is true: the password was looked at. That one alone opens no door is not, here.
+        assert (
+            answer == b"a NO [AUTHENTICATIONFAILED] The mail server did not take this name and password.\r\n"
+        )
         assert len(at.events("door.login.refused")) == 1
+        await at.server.stop()
+
+    run(main)
+
+
+def test_while_the_bypass_is_open_a_wrong_password_hears_what_is_true() -> None:
+    async def main() -> None:
+        peer = ImapPeer()
+        snapshot = organisation(upstream(await peer.start()))
+        at = await doors(replace(snapshot, bypass_until=(("o1", time.time() + 60),)))
+        heard = {
+            await (await at.client()).login("wrong", name)
+            for name in ("alice@example.org", "nobody@example.org")
+        }
+        assert heard == {
+            b"a NO [AUTHENTICATIONFAILED] The mail server did not take this name and password.\r\n"
+        }
+        assert {name for name, _ in peer.logins} == {"alice@example.org", "nobody@example.org"}
+        await at.server.stop()
+
+    run(main)
+
+
+def test_counting_goes_by_a_clock_that_nobody_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        at = await doors(organisation())
+        door, real = at.server.door, time.time
+        before = door.counting()
+        assert abs(before - real()) < 5
+        monkeypatch.setattr(time, "time", lambda: real() + 7200)
+        await asyncio.sleep(0.02)
+        assert 0 < door.counting() - before < 60
+        monkeypatch.undo()
         await at.server.stop()
 
     run(main)
@@ -288,6 +326,12 @@ def test_certificate_and_password_as_is() -> None:
         assert len(at.events("door.login.refused")) == 1
         client = await at.client()
         assert b"NO" in await client.login("her real password")  # the password alone opens nothing
+        assert len(peer.logins) == 2
+        client = await at.client(certificate=pki().phone)
+        await client.line()
+        client.send(b"a AUTHENTICATE EXTERNAL =\r\n")  # nothing that the mail server could be asked about
+        assert b"asks for the mailbox's own password" in await client.line()
+        assert at.events("door.login.refused")[-1].data["failure"] == "password-not-sendable"
         assert len(peer.logins) == 2
         await at.server.stop()
 

@@ -221,7 +221,9 @@ def test_whatever_counters_a_liar_left_the_door_goes_on(left: object) -> None:
     throttle = Throttle()
     throttle.check("192.0.2.1", "a@b.example", "", False, 1.8e9)
     door = SimpleNamespace(
-        throttle=throttle, recorder=SimpleNamespace(record=lambda kind, **_: told.append(kind))
+        throttle=throttle,
+        counting=time.time,
+        recorder=SimpleNamespace(record=lambda kind, **_: told.append(kind)),
     )
     DoorProcess._take_counts(SimpleNamespace(server=SimpleNamespace(door=door)), data)  # type: ignore[arg-type]
     assert told == ["door.throttle.unusable"]
@@ -232,7 +234,7 @@ def test_counters_of_the_future_end_and_an_endless_source_ends() -> None:
     liar = Throttle()
     liar._sources["a1"] = {"192.0.2.0/24": 1e300}
     liar.check("192.0.2.1", "a@b.example", "", False, 4e9)
-    door = SimpleNamespace(throttle=Throttle(), settings=SimpleNamespace(directory=None))
+    door = SimpleNamespace(throttle=Throttle(), counting=time.time, settings=SimpleNamespace(directory=None))
     process = SimpleNamespace(server=SimpleNamespace(door=door))
     DoorProcess._take_counts(process, msgspec.msgpack.encode(liar.dump()))  # type: ignore[arg-type]
     now = time.time()

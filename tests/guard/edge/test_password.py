@@ -73,6 +73,20 @@ def test_certificate_and_wrong_password_are_refused_and_no_credential_is_asked_f
     run(main)
 
 
+def test_where_no_password_is_stored_the_words_are_those_of_a_wrong_one_and_name_the_way_without() -> None:
+    async def main() -> None:
+        at = await _doors(ImapPeer())
+        wrong = await _answer(at, "a guess")
+        at.keeper.trouble = KeeperRefused("no-password")
+        none_stored = await _answer(at, "a guess")
+        assert none_stored == wrong  # whoever stole a device learns nothing about the account's password
+        assert b"EXTERNAL" in wrong
+        assert b"EXTERNAL" not in await _answer(at, "a guess", certificate=False)
+        await at.server.stop()
+
+    run(main)
+
+
 def test_without_a_certificate_nobody_is_asked_and_right_and_wrong_are_the_same_octets() -> None:
     async def main() -> None:
         at = await _doors(ImapPeer())
@@ -271,6 +285,20 @@ def test_the_plan_carries_the_directory_and_opens_it_with_its_password() -> None
         open_directory(DirectoryPlan(ldap, "file", str(folder / "missing")))
     with pytest.raises(OpenError, match=r"ldap\.ca"):
         open_directory(DirectoryPlan(replace(ldap, ca=str(folder / "missing")), "value", "x"))
+
+
+def test_the_directorys_budget_goes_by_the_doors_own_clock() -> None:
+    """The directory's clock is not this machine's: setting ours must not give its accounts a fresh budget."""
+
+    async def main() -> None:
+        ldap = Ldap(url=("ldaps://dc.example.org",), base="dc=example,dc=org", lockout_threshold=4)
+        at = await doors(organisation(), directory=open_directory(DirectoryPlan(ldap, "", "")))
+        door = at.server.door
+        assert door.passwords is not None
+        assert door.passwords._clock == door.counting  # of which test_login.py says how it counts
+        await at.server.stop()
+
+    run(main)
 
 
 def _snapshot(at: Doors) -> Snapshot:

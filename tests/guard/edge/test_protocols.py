@@ -114,6 +114,32 @@ def test_pop3() -> None:
     run(main)
 
 
+def test_pop3_mailbox_in_use_reaches_the_client_as_that() -> None:
+    """RFC 2449 section 8.1.2: the credential was right, so the person must not be told to look for another fault."""
+
+    async def main() -> None:
+        peer = pop3_peer()
+        peer.answers[b"AUTH PLAIN"] = b"-ERR [IN-USE] Mailbox is locked by another POP3 session.\r\n"
+        other = pop3_peer()
+        snapshot = organisation(upstream(await peer.start()), upstream(await other.start(), name="second"))
+        at = await doors(snapshot)
+        client = await at.client("pop3")
+        await client.line()
+        client.send(b"STLS\r\n")
+        await client.line()
+        await client.start_tls()
+        client.send(f"USER alice@example.org\r\nPASS {SECRET.text}\r\n".encode())
+        await client.line()
+        said = await client.line()
+        assert said.startswith(b"-ERR [IN-USE] The mailbox is open in another program"), said
+        assert other.lines == []  # who answered is the right server: no other one is tried
+        [event] = at.events("door.login.failed")
+        assert event.data["why"] == "mailbox in use"
+        await at.server.stop()
+
+    run(main)
+
+
 def test_pop3_refusal_says_where_to_enrol_and_revocation_adds_no_line() -> None:
     async def main() -> None:
         peer = pop3_peer()

@@ -57,7 +57,9 @@ def test_what_is_no_counter_is_not_taken(lie):
         HourlyQuota().load(lie, NOON)
 
 
-def test_counters_from_the_future_are_left_out():
+def test_counters_from_the_future_count_as_of_now_and_old_ones_not_at_all():
+    """A clock that was set back between two processes opens no limit, and closes none for more than an hour."""
     quota = HourlyQuota()
-    quota.load({"a": {int(NOON / 60) + 5: 100, int(NOON / 60) - 100: 100}}, NOON)
-    assert quota.used("a", NOON) == 0
+    quota.load({"a": {int(NOON / 60) + 5: 100, int(NOON / 60) - 100: 100, 10**18: 1}}, NOON)
+    assert quota.used("a", NOON) == 101
+    assert quota.used("a", NOON + 3601) == 0

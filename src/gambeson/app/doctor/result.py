@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from gambeson.model.server import MailServer
 from gambeson.process.channel import ChannelGone, ChannelRefused
 from gambeson.process.family import PLAYGROUND, WORKER
 from gambeson.process.messages import Health
+from gambeson.process.run_directory import read_ready
 from gambeson.process.worker_client import AdminWorker
 from gambeson.settings import Config
 
@@ -84,10 +84,9 @@ class Patient:
     def ready(self) -> dict[str, Any]:
         """``ready.json``; empty where nothing runs."""
         try:
-            document = json.loads((self.place.run / "ready.json").read_text())
+            return read_ready(self.place.data)
         except (OSError, ValueError):
             return {}
-        return document if isinstance(document, dict) else {}
 
     @property
     def root(self) -> bool:

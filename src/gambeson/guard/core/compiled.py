@@ -185,7 +185,7 @@ class CompiledPolicy:
     )
 
     def __init__(self, index: SnapshotIndex, policy: Policy) -> None:
-        self.sentences = Sentences(index.organisation.get(policy.organisation) or _only(index))
+        self.sentences = Sentences(index.organisation.get(policy.organisation) or _anybodys(index))
         self.networks = NetworkTable((n.name, cidr) for n in policy.networks for cidr in n.cidrs)
         # Floors are only ever raised here: what is written lower is ignored (and reported by prove).
         self._floor = dict(DEFAULT_FLOORS)
@@ -233,10 +233,11 @@ def compiled_policy(index: SnapshotIndex, organisation: str) -> CompiledPolicy:
     return cast(CompiledPolicy, known)
 
 
-def _only(index: SnapshotIndex) -> Organisation | None:
-    """Where there is one organisation, a name that leads to none (a bare one, a mistyped domain) is told its address
-    to register at: nobody else's can be meant."""
-    return next(iter(index.organisation.values())) if len(index.organisation) == 1 else None
+def _anybodys(index: SnapshotIndex) -> Organisation | None:
+    """A name that leads to no organisation (a bare one, a mistyped domain) is told the address to register at where all
+    organisations have the same one: no other can be meant. Nothing else of theirs is in it."""
+    addresses = {organisation.enrolment_url for organisation in index.organisation.values()}
+    return Organisation("", "", enrolment_url=addresses.pop()) if len(addresses) == 1 else None
 
 
 def minute_of(clock: str) -> int:

@@ -13,6 +13,8 @@ or only recorded. Any doubt refuses: an identity that does not fit the snapshot,
 
 from __future__ import annotations
 
+import math
+
 from gambeson.model.access import AccessRequest, Mode, Rung
 from gambeson.model.asset import DeviceState
 from gambeson.model.decision import Decision, Opinion
@@ -55,7 +57,7 @@ def decide(
     if facts.device is not None and facts.device.state is DeviceState.QUARANTINED:
         return Decision(opinion, rule, reason, sentence, facts.demanded)
     organisation = request.identity.organisation
-    if now < index.bypass_until.get(organisation, 0.0):
+    if now < index.bypass_until.get(organisation, -math.inf):
         return Decision(opinion, rule, "bypass", sentence, facts.demanded, Mode.OBSERVE, as_is)
     subject = facts.subject
     mode = facts.policy.modes.of(

@@ -63,7 +63,7 @@ class DirectoryBudget:
             )
         total = threshold - MARGIN
         self._shares = (total // 2, total - total // 2)
-        self._window = window
+        self.window = window
         self._capacity = capacity
         self._accounts: dict[str, _Account] = {}
 
@@ -131,12 +131,12 @@ class DirectoryBudget:
             entry.last = max(entry.last, last)
 
     def _set_back(self, entry: _Account, now: float) -> None:
-        if now - entry.last >= self._window and not any(entry.pending):
+        if now - entry.last >= self.window and not any(entry.pending):
             entry.cleared = list(entry.misses)
 
     def _make_room(self, now: float) -> bool:
         """Forget accounts that have been quiet for a window: their count is nought anyway."""
-        quiet = [a for a, e in self._accounts.items() if now - e.last >= self._window and not any(e.pending)]
+        quiet = [a for a, e in self._accounts.items() if now - e.last >= self.window and not any(e.pending)]
         for account in quiet:
             del self._accounts[account]
         return bool(quiet)

@@ -31,7 +31,8 @@ def explain(
     risk: int = 0,
     encrypted: bool = True,
 ) -> dict[str, object]:
-    """``{decision, rule, reason, sentence, demanded, mode, passes, as_is, trace}`` for this door and account.
+    """``{decision, rule, reason, sentence, demanded, mode, passes, as_is, country, risk, trace}`` for this door and
+    account.
 
     ``account`` is an address or an account id; ``rung`` without ``device`` supposes a registered one where
     the rung needs it; ``device`` without ``rung`` takes the strongest live credential of that device. Without
@@ -78,6 +79,8 @@ def explain(
         "mode": decision.mode.value,
         "passes": decision.passes,
         "as_is": decision.as_is,
+        "country": request.country,
+        "risk": request.risk,
         "trace": [{"asked": asked, "said": said} for asked, said in trace],
     }
 

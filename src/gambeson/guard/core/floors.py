@@ -8,9 +8,10 @@ below. ``Facts`` is what all of them look at.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
-from gambeson.model.access import AccessRequest, Rung
+from gambeson.model.access import BROWSER_DOORS, AccessRequest, Rung
 from gambeson.model.asset import Account, Credential, Device, DeviceState
 from gambeson.model.decision import Opinion
 from gambeson.model.snapshot import SnapshotIndex
@@ -72,7 +73,7 @@ Floor = Callable[[Facts], tuple[Opinion, str] | None]
 
 def snapshot(f: Facts) -> tuple[Opinion, str] | None:
     """The policy is recent. Else nobody new, unless the emergency bypass is on."""
-    if f.fresh or f.now < f.index.bypass_until.get(f.request.identity.organisation, 0.0):
+    if f.fresh or f.now < f.index.bypass_until.get(f.request.identity.organisation, -math.inf):
         return None
     return _DENY, "snapshot-stale"
 
@@ -168,11 +169,22 @@ def proof(f: Facts) -> tuple[Opinion, str] | None:
     return (_CHALLENGE, f.request.identity.failure) if f.request.identity.failure else None
 
 
+def session(f: Facts) -> tuple[Opinion, str] | None:
+    """The portal's session was not ended, and it is at a browser's door."""
+    mine = f.request.identity.session
+    if not mine:
+        return None
+    if mine in f.index.ended_sessions:
+        return _CHALLENGE, "session-ended"
+    return None if f.door in BROWSER_DOORS else (_DENY, "door-not-allowed")
+
+
 HARD: tuple[tuple[str, Floor], ...] = (
     ("floor:snapshot", snapshot),
     ("floor:organisation", organisation),
     ("floor:account", account),
     ("floor:device", device),
+    ("floor:session", session),
     ("floor:throttle", throttle),
     ("floor:encryption", encryption),
     ("floor:doors", doors),

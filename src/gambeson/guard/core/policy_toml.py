@@ -18,6 +18,7 @@ from gambeson.model.rule import ModeEntry, Network, Policy, PolicyException, Pol
 from .compiled import DEFAULT_FLOORS
 from .policy_reader import Report, Table
 from .policy_source import Place, PolicyError, Source, syntax_error
+from .risk import needs_countries
 
 __all__ = ["PolicyError", "Problem", "lint", "parse_policy"]
 
@@ -46,15 +47,20 @@ def parse_policy(text: str, organisation: str) -> Policy:
     return policy
 
 
-def lint(text: str, organisation: str = "", now: float | None = None) -> tuple[Problem, ...]:
-    """All errors and warnings in the order of the file. With ``now``, also what has ended."""
+def lint(
+    text: str, organisation: str = "", now: float | None = None, country_table: bool = False
+) -> tuple[Problem, ...]:
+    """All errors and warnings in the order of the file. With ``now``, also what has ended. ``country_table`` says
+    whether the doors have one: without it some rules never hold."""
     try:
-        return tuple(_read(text, organisation, now)[1])
+        return tuple(_read(text, organisation, now, country_table)[1])
     except PolicyError as error:
         return (Problem(error.line, error.column, error.text, True),)
 
 
-def _read(text: str, organisation: str, now: float | None) -> tuple[Policy, list[Problem]]:
+def _read(
+    text: str, organisation: str, now: float | None, country_table: bool = True
+) -> tuple[Policy, list[Problem]]:
     if len(text) > MAX_TEXT:
         raise PolicyError(1, 1, f"the policy is longer than {MAX_TEXT} characters; split the organisation")
     try:
@@ -87,7 +93,7 @@ def _read(text: str, organisation: str, now: float | None) -> tuple[Policy, list
     declared = frozenset(n.name for n in networks)
     exceptions = tuple(_exception(t, declared, now) for t in tables("exception"))
     modes = tuple(_mode(t, now) for t in tables("mode"))
-    rules = [(_rule(t, declared), t) for t in tables("rule")]
+    rules = [(_rule(t, declared, country_table), t) for t in tables("rule")]
     floors_given = data.get("floors", {})
     floors: tuple[tuple[DoorKind, Rung], ...] = ()
     if isinstance(floors_given, dict):
@@ -191,7 +197,7 @@ def _mode(t: Table, now: float | None) -> ModeEntry:
     return made
 
 
-def _rule(t: Table, declared: frozenset[str]) -> PolicyRule:
+def _rule(t: Table, declared: frozenset[str], country_table: bool) -> PolicyRule:
     made = PolicyRule(
         name=t.name(),
         opinion=t.one("opinion", Opinion, required=True) or Opinion.DENY,
@@ -213,10 +219,9 @@ def _rule(t: Table, declared: frozenset[str]) -> PolicyRule:
     if made.outside and made.networks:
         t.error("outside", "no request comes from a declared network and from outside of all; drop one")
     # Said aloud, or an owner believes that a country is kept out.
-    if made.countries:
-        t.warn("countries", "no door knows a country yet; this rule never holds")
-    if made.risk_at_least:
-        t.warn("risk_at_least", "no door knows a risk above 0 yet; this rule never holds")
+    if needs_countries(made) and not country_table:
+        key = "countries" if made.countries else "risk_at_least"
+        t.warn(key, "without doors.country_table no country is known; this rule never holds")
     t.done()
     return made
 

@@ -2,8 +2,9 @@
 
 Every door x every rung x no device or a device of each state and kind x one address of every declared network
 and one outside x one account for each name or group that the policy mentions, and one that it does not
-mention. Then, at the strongest and weakest proof, one fault at a time (a revoked credential, another
-organisation's device, no TLS, ...), and the moments at which something in the policy ends or begins.
+mention. The countries and risks that rules tell apart, each with each, under every proof. Then, at the strongest
+and weakest proof, one fault at a time (a revoked credential, another organisation's device, no TLS, ...), and the
+moments at which something in the policy ends or begins.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from gambeson.model.rule import Policy
 from gambeson.model.snapshot import Snapshot, SnapshotIndex
 
 MAX_ACCOUNTS = 200
+MAX_CIRCUMSTANCES = 64
 _OUTSIDE = ("203.0.113.77", "198.51.100.77", "192.0.2.77", "100.64.0.77", "2001:db8:ffff::77", "8.8.8.8")
 _ELSEWHERE = "198.18.255.255/32"
 _FOREIGN = "prove-another-organisation"
@@ -107,19 +109,22 @@ class Space:
                         break
 
     def _circumstances(self) -> Iterator[Probe]:
-        """Countries and risks that rules mention, with the proofs below the floors."""
-        countries = sorted({c for r in self.policy.rules for c in r.countries})
-        risks = sorted({r.risk_at_least for r in self.policy.rules if r.risk_at_least is not None})
-        given = [{"country": c} for c in countries], [{"risk": r} for r in (*risks, 0, 100)]
+        """The countries and risks that rules tell apart, each with each, under every proof: without a device, and with
+        one in good order and one in quarantine."""
+        given = list(_countries_and_risks(self.policy))
+        states = (None, DeviceState.REGISTERED, DeviceState.QUARANTINED)
         for door in DoorKind:
             for network, source in self._sources:
                 for word, account in self._accounts:
-                    for rung in (Rung.NOTHING, Rung.KNOWLEDGE):
-                        probe = self._probe(door, source, network, word, account, rung, self._now)
-                        for c in given[0]:
-                            yield replace(probe, request=replace(probe.request, country=c["country"]))
-                        for r in given[1]:
-                            yield replace(probe, request=replace(probe.request, risk=r["risk"]))
+                    for rung in Rung:
+                        for state in states if rung >= Rung.KNOWLEDGE else (None,):
+                            kind = DeviceKind.PERSONAL if state else None
+                            probe = self._probe(
+                                door, source, network, word, account, rung, self._now, state, kind
+                            )
+                            for country, risk in given:
+                                request = replace(probe.request, country=country, risk=risk)
+                                yield replace(probe, request=request)
 
     def _faults(self) -> Iterator[Probe]:
         network, source = self._sources[-1]
@@ -300,6 +305,22 @@ _BROKEN = {
 
 def _broken(probe: Probe, fault: str, identity: Identity) -> Probe:
     return replace(probe, request=replace(probe.request, identity=identity), fault=fault)
+
+
+def _countries_and_risks(policy: Policy) -> Iterator[tuple[str, int]]:
+    """Countries that the same rules mention are one, and one that no rule mentions stands for all others; risks only
+    matter by the thresholds that they reach. Where that is too much, not each with each."""
+    alike: dict[frozenset[int], str] = {frozenset(): ""}
+    for country in sorted({c.upper() for r in policy.rules for c in r.countries}):
+        where = frozenset(i for i, r in enumerate(policy.rules) if country in map(str.upper, r.countries))
+        alike.setdefault(where, country)
+    risks = sorted({0, 100, *(r.risk_at_least for r in policy.rules if r.risk_at_least is not None)})
+    for country in alike.values():
+        for risk in risks:
+            if (country or risk) and (
+                len(alike) * len(risks) <= MAX_CIRCUMSTANCES or not country or risk in (0, 100)
+            ):
+                yield country, risk
 
 
 def _accounts(

@@ -37,7 +37,8 @@ _IN_EVERY_MODE = frozenset(name for name, _ in HARD) | {QUARANTINE}
 @dataclass(frozen=True, slots=True)
 class Stopped:
     """One account, device, door and program that enforcement would stop. Times are seconds since 1970;
-    ``account`` is an address, ``device`` an id or empty. ``why_machine`` is empty where a person is likely."""
+    ``account`` is an address, ``device`` an id or empty. ``why_machine`` is empty where a person is likely. ``risk`` is
+    the highest of these logins, ``risk_reasons`` what made that up."""
 
     account: str
     device: str
@@ -51,6 +52,8 @@ class Stopped:
     last: float
     sources: tuple[str, ...]
     why_machine: str = ""
+    risk: int = 0
+    risk_reasons: tuple[str, ...] = ()
 
     @property
     def likely_machine(self) -> bool:
@@ -82,6 +85,8 @@ class _Group:
     times: list[float] = field(default_factory=list)
     sources: set[str] = field(default_factory=set)
     proven: bool = False
+    risk: int = 0
+    risk_reasons: tuple[str, ...] = ()
     answer: tuple[str, str, str] = ("", "", "")
 
 
@@ -108,6 +113,8 @@ def ready(events: Iterable[Event], index: SnapshotIndex, now: float, organisatio
         group.times.append(event.at)
         group.sources.add(event.source)
         group.proven = group.proven or bool(request.identity.account)
+        if request.risk > group.risk:
+            group.risk, group.risk_reasons = request.risk, _reasons(event)
         group.answer = (decision.opinion.value, decision.reason, decision.sentence)
     stopped = [_stopped(key, group) for key, group in groups.items()]
     stopped.sort(key=lambda s: (-s.logins, s.account, s.door, s.program))
@@ -142,8 +149,14 @@ def _request(event: Event, index: SnapshotIndex) -> AccessRequest | None:
         identity,
         event.source,
         country=str(event.data.get("country", "")),
-        risk=risk if isinstance(risk, int) else 0,
+        risk=min(100, max(0, risk)) if isinstance(risk, int) else 0,
     )
+
+
+def _reasons(event: Event) -> tuple[str, ...]:
+    """The words of the risk, as far as the event tells them."""
+    said = event.data.get("risk_reasons")
+    return tuple(word for word in said if isinstance(word, str)) if isinstance(said, list) else ()
 
 
 def _program(event: Event) -> str:
@@ -170,6 +183,8 @@ def _stopped(key: tuple[str, str, str, str], group: _Group) -> Stopped:
         first=min(group.times),
         last=max(group.times),
         sources=tuple(sorted(group.sources)),
+        risk=group.risk,
+        risk_reasons=group.risk_reasons,
         # At submission the name is that of HELO, which every machine has to say.
         why_machine=""
         if group.proven or (program and door != DoorKind.SUBMISSION)

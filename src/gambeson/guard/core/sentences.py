@@ -45,6 +45,7 @@ class Sentences:
             "device-quarantined": "This device waits for approval; your administrator can approve it.",
             "single-sign-on-not-offered": "Single sign-on is not offered at this door yet; choose 'normal "
             "password' in your mail program, then " + self.enrol + " and use its device secret.",
+            "session-ended": "You signed out, or your session was ended; please sign in again.",
             "no-rule": "No rule of the policy lets this in; ask your administrator.",
         }
         self._opinion = {

@@ -126,6 +126,13 @@ class Throttle:
         """What counts against this account (or unknown name) from the unknown, in the last day."""
         return self._counter(self._who(claimed)).total(now)
 
+    def standing(self, source: str, claimed: str, now: float) -> tuple[bool, int]:
+        """``is_known_source`` and ``failures`` at once, for the risk of a sign-in."""
+        who = self._who(claimed)
+        counter = self._unknown.get(int(who[1:])) if who.startswith("?") else self._accounts.get(who)
+        known = self._known_source(who, source_prefix(source), now)
+        return known, counter.total(now) if counter is not None else 0
+
     def dump(self, newest: int = 0) -> dict[str, object]:
         """Everything as plain JSON values, for the next process; of each kind of bucket the ``newest`` (0: all)."""
         return {

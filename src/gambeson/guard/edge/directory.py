@@ -45,12 +45,14 @@ class OpenDirectory:
     budget: DirectoryBudget = field(repr=False)
     seconds: float  # for one password, waiting included
 
-    def sources(self, record: Callable[[str], None], asking: Callable[[], None]) -> PasswordSources:
+    def sources(
+        self, record: Callable[[str], None], asking: Callable[[], None], clock: Callable[[], float]
+    ) -> PasswordSources:
         """What the doors ask; ``record`` gets one sentence for each trouble, ``asking`` is called before a password is
-        sent."""
+        sent, ``clock`` is the budget's."""
         self.directory.tell(record)
         return PasswordSources(
-            directory=self.directory, budget=self.budget, timeout=self.seconds, asking=asking
+            directory=self.directory, budget=self.budget, timeout=self.seconds, clock=clock, asking=asking
         )
 
 

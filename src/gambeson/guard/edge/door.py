@@ -14,7 +14,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
+from gambeson.guard.core.sightings import Sightings
 from gambeson.guard.core.throttle import Throttle
+from gambeson.guard.core.web.verdict import Gate
 from gambeson.model.access import AccessRequest, DoorKind, RawLogin
 from gambeson.model.server import MailServer
 from gambeson.model.snapshot import SnapshotIndex
@@ -36,9 +38,11 @@ from .session import ClientSession
 from .splice import Splice
 from .tls import DoorTls
 from .upstream import Patience, Unreachable, UpstreamSide, UpstreamTrust
+from .web.connection import WebConnection
 from .wheel import Wheel
 
 _JUDGE_EVERY = 30.0  # seconds; credentials, exceptions and modes also end by time alone
+_WEB_SESSION = 7 * 86400.0  # of silence: an HTTPS connection ends long before
 _REVOKED = "Access from this device has changed; please sign in again."
 _STOPPING = "The mail door is closing; please connect again in a moment."
 
@@ -54,11 +58,17 @@ class Door:
         self.keeper = keeper
         self.device_key = device_key
         self.index: SnapshotIndex | None = None
+        self.gate: Gate | None = None  # decides of every HTTP request; none: they are answered 503
+        self.web: set[WebConnection] = set()
+        self.web_told: dict[str, float] = {}  # site that could not be reached: when that was recorded last
+        self.web_hosts: frozenset[str] = frozenset(settings.web.portal_hosts)
         self.stopping = False
         self.loop = asyncio.get_running_loop()
+        self._began = time.time() - self.loop.time()
         self.wheel = Wheel(self.loop)
         self.recorder = Recorder(spool, name, time.time())
         self.throttle = Throttle(settings.throttle, settings.throttle_key)
+        self.sightings = Sightings()
         self.quota = HourlyQuota()
         self.flood = Flood()
         self.admission = Admission(self)
@@ -69,7 +79,9 @@ class Door:
         self.patience = Patience(timeouts.connect, timeouts.sign_in, timeouts.shutdown)
         self.before_directory: Callable[[], None] = lambda: None  # a password is about to be sent there
         self.passwords = (
-            settings.directory.sources(self._directory_trouble, lambda: self.before_directory())
+            settings.directory.sources(
+                self._directory_trouble, lambda: self.before_directory(), self.counting
+            )
             if settings.directory is not None
             else None
         )
@@ -80,6 +92,7 @@ class Door:
         """Judge by this snapshot from now on."""
         now = time.time()
         self.index = index
+        self.web_hosts = frozenset((*index.site_by_host, *self.settings.web.portal_hosts))
         self._index_age = max(0.0, now - index.snapshot.made_at)
         self._index_at = self.loop.time()
 
@@ -90,6 +103,12 @@ class Door:
     def snapshot_age(self) -> float:
         """Seconds, by a clock that nobody sets."""
         return self._index_age + self.loop.time() - self._index_at
+
+    def counting(self) -> float:
+        """Seconds since 1970 by a clock that nobody sets: the machine's when this process began, and what has passed
+        since. Counters go by it, so that a machine whose clock is set neither forgets guesses nor holds them against
+        anybody for longer."""
+        return self._began + self.loop.time()
 
     def sign_in(self, session: ClientSession, login: RawLogin) -> Coroutine[Any, Any, None]:
         """The work of one login."""
@@ -153,6 +172,27 @@ class Door:
             )
         return True
 
+    def open_web(
+        self, client: WebConnection, name: str, request: AccessRequest, server: str, index: SnapshotIndex
+    ) -> Session:
+        """Somebody was admitted on an HTTPS connection: from now on it is listed, judged again, and can be ended. Its
+        times are its own."""
+        session = Session(
+            name,
+            client.listener.name,
+            proof_of(request, index),
+            server,
+            time.time(),
+            self.wheel.now,
+            _WEB_SESSION,
+        )
+        source_prefix = client.source_prefix
+        session.on_closed = lambda ended: self._closed(ended, source_prefix)
+        session.link = client
+        self.registry.add(session)
+        self.admission.signed_in(client)
+        return session
+
     def _closed(self, session: Session, source_prefix: str) -> None:
         self.registry.discard(session)
         self.admission.session_ended(source_prefix)
@@ -190,7 +230,7 @@ class Door:
         if device is not None and device.hourly_limit:
             share = self.settings.limits.processes
             wanted[f"device:{device.id}"] = (1, -(-device.hourly_limit // share))
-        full = self.quota.take(wanted, time.time())
+        full = self.quota.take(wanted, self.counting())
         if not full:
             return ""
         self.recorder.record(
@@ -260,13 +300,19 @@ class DoorServer:
         returns the snapshot may be acknowledged."""
         door = self.door
         door.use(index)
-        door.throttle.on_snapshot(index, time.time())
+        door.throttle.on_snapshot(index, door.counting())
+        door.sightings.on_snapshot(index)
         for servers in index.servers.values():
             for endpoint in (e for s in servers for e in s.endpoints):
                 try:
                     door.trust.prepare(endpoint)
                 except Unreachable as error:
                     door.recorder.record("door.server.unusable", why=str(error)[:300])
+        for site in index.site.values():
+            try:
+                door.trust.prepare(site.endpoint)
+            except Unreachable as error:
+                door.recorder.record("door.server.unusable", why=str(error)[:300], server=site.name)
         return await self._judge(index)
 
     def ask_servers(self, index: SnapshotIndex) -> None:
@@ -346,6 +392,8 @@ class DoorServer:
         self.door.stopping = True
         for listener in self.listeners:
             listener.stop()
+        for connection in tuple(self.door.web):
+            connection.drain()
 
     async def _judge(self, index: SnapshotIndex) -> int:
         return await self.door.registry.judge_again(index, time.time(), _REVOKED)

@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 from gambeson.guard.core.throttle import ThrottleLimits
 from gambeson.model.access import Listener
 
+from .countries import CountryTable
 from .directory import OpenDirectory
 from .tls import DoorTls
+from .web.limits import WebLimits
+from .web.portal import Portal
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +92,19 @@ class DoorSettings:
     hostname: str
     listeners: tuple[ListenerSettings, ...]
     tls: DoorTls | None = None
+    web_tls: DoorTls | None = None  # of the https listeners; None: as the others
     default_domain: str = ""
     sender_check: str = "both"
     exempt: tuple[str, ...] = ()
     snapshot_max_age: float = 3600.0
     timeouts: DoorTimeouts = field(default_factory=DoorTimeouts)
     limits: DoorLimits = field(default_factory=DoorLimits)
+    web: WebLimits = field(default_factory=WebLimits)
+    portal: Portal | None = None  # None: nobody signs in with a browser
     throttle: ThrottleLimits = field(default_factory=ThrottleLimits)
     throttle_key: bytes = field(default=b"", repr=False)  # random; strangers can't choose what collides
     server_down_for: float = 10.0  # a mail server that could not be reached is left alone this long
     upstream_roots: ssl.SSLContext | None = None  # for endpoints without CA or pin; None: the system's roots
     upstream_authorities: Mapping[str, str] = field(default_factory=dict)  # CA file's path: its PEM text
+    countries: CountryTable | None = None  # None: no country is known
     directory: OpenDirectory | None = None  # who knows the passwords of accounts whose source is ldap

@@ -12,8 +12,9 @@ import errno
 import socket
 import struct
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from gambeson.model.access import Listener
 from gambeson.wire.proxyproto import (
     MAX_V1,
     MAX_V2,
@@ -28,6 +29,9 @@ from gambeson.wire.proxyproto import (
 from .door_settings import ListenerSettings
 from .networks import Networks, canonical, prefix
 from .session import ClientSession
+from .web.connection import WebConnection
+from .web.hello import asked_name
+from .wheel import Timed
 
 if TYPE_CHECKING:
     from .door import Door
@@ -36,6 +40,27 @@ _TRANSIENT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _V1_SHORTEST = 15  # "PROXY UNKNOWN" and CRLF
 _V2_FIXED = 16
 _YOUNG = 3.0  # seconds in which an unauthenticated connection is not dropped for another
+
+
+_WEB_SHUTDOWN = 30.0  # the end of TLS waits until a slow reader has the whole answer
+
+
+class Entrant(Timed, Protocol):
+    """A connection that has not signed in."""
+
+    @property
+    def source_prefix(self) -> str:
+        """Where it is counted."""
+
+    @property
+    def disposable(self) -> bool:
+        """Whether it may be dropped to make room for others."""
+
+    def drop(self, reason: str) -> None:
+        """Close at once, without a word."""
+
+    def shut_down(self, sentence: str) -> None:
+        """Say goodbye, as far as the protocol can here, and close."""
 
 
 class Admission:
@@ -55,7 +80,7 @@ class Admission:
     def __init__(self, door: Door) -> None:
         self._door = door
         self._exempt = Networks(door.settings.exempt)
-        self._unauthenticated: dict[ClientSession, float] = {}  # oldest first
+        self._unauthenticated: dict[Entrant, float] = {}  # oldest first
         self._waiting_per_source: Counter[str] = Counter()
         self._per_source: Counter[str] = Counter()
         self.open = 0  # all connections, signed in or not
@@ -82,7 +107,7 @@ class Admission:
             return "too many unauthenticated connections"
         return ""
 
-    def entered(self, session: ClientSession) -> None:
+    def entered(self, session: Entrant) -> None:
         """A connection is there."""
         self.open += 1
         self.empty.clear()
@@ -90,11 +115,11 @@ class Admission:
         self._waiting_per_source[session.source_prefix] += 1
         self._unauthenticated[session] = self._door.wheel.now
 
-    def signed_in(self, session: ClientSession) -> None:
+    def signed_in(self, session: Entrant) -> None:
         """It has signed in: from now on a session counts until :meth:`session_ended`."""
         self._stop_waiting(session)
 
-    def left(self, session: ClientSession) -> None:
+    def left(self, session: Entrant) -> None:
         """It is gone without having signed in."""
         self._stop_waiting(session)
         self.session_ended(session.source_prefix)
@@ -106,11 +131,11 @@ class Admission:
             self.empty.set()
         _less(self._per_source, source_prefix)
 
-    def all(self) -> list[ClientSession]:
+    def all(self) -> list[Entrant]:
         """Everybody who has not signed in."""
         return list(self._unauthenticated)
 
-    def _stop_waiting(self, session: ClientSession) -> None:
+    def _stop_waiting(self, session: Entrant) -> None:
         self._door.wheel.remove(session)
         if self._unauthenticated.pop(session, None) is not None:
             _less(self._waiting_per_source, session.source_prefix)
@@ -237,14 +262,28 @@ class DoorListener:
                 return
         else:
             certificate = ""
-        session = ClientSession(door, self._settings, source, port)
+        web = self._settings.kind is Listener.HTTPS
+        session: ClientSession | WebConnection
+        if web:
+            session = WebConnection(door, self._settings, source, port)
+        else:
+            session = ClientSession(door, self._settings, source, port)
         if self._settings.edge and header is not None:
             session.tls = not header.local and _tls_ended(header)
             session.fingerprint = certificate
             session.sni = (header.tlv(TLV_SNI) or b"").decode("ascii", "replace").lower()[:255]
         door.admission.entered(session)
         door.wheel.put(session, session.deadline)
-        tls = door.settings.tls.default if door.settings.tls and self._implicit else None
+        own = door.settings.web_tls if web else None
+        contexts = (own or door.settings.tls) if self._implicit else None
+        tls = contexts.default if contexts is not None else None
+        if contexts is not None and contexts.mixed:
+            try:
+                tls = contexts.context(await asked_name(sock, timeouts.handshake))
+            except OSError:
+                sock.close()
+                session.drop("opening failed")
+                return
         try:
             if tls is not None:
                 await loop.connect_accepted_socket(
@@ -252,7 +291,7 @@ class DoorListener:
                     sock,
                     ssl=tls,
                     ssl_handshake_timeout=timeouts.handshake,
-                    ssl_shutdown_timeout=timeouts.shutdown,
+                    ssl_shutdown_timeout=_WEB_SHUTDOWN if web else timeouts.shutdown,
                 )
             else:
                 await loop.connect_accepted_socket(lambda: session, sock)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from gambeson.guard.core.decide import decide
 from gambeson.guard.core.identify import identify, presented
 from gambeson.guard.core.refusal import refusal, warning
+from gambeson.guard.core.risk import Risk, Signals, assess
 from gambeson.model import device_secret
 from gambeson.model.access import AccessRequest, DoorKind, Identity, Mechanism, Mode, RawLogin, Rung
 from gambeson.model.asset import Account
@@ -40,8 +41,32 @@ if TYPE_CHECKING:
     from .session import ClientSession
 
 _LATER = Refusal("The mail server can't be reached now; please try again in a few minutes.", temporary=True)
-_WRONG_PASSWORD = Refusal("The name or the password is wrong.")
+_IN_USE = Refusal(
+    "The mailbox is open in another program; close that, or try again in a few minutes.",
+    temporary=True,
+    code="INUSE",
+)
+_SERVER_REFUSED = Refusal("The mail server did not take this name and password.")
+_NEEDS_PASSWORD = Refusal(
+    "The mail server behind this door asks for the mailbox's own password; have your mail program send it."
+)
+# Whoever holds the certificate needs no password. The same words for a wrong one and for one where none is stored.
+_WRONG_BESIDE_CERTIFICATE = Refusal(
+    "The name or the password is wrong; this device's certificate opens the door without one: choose the certificate "
+    "(EXTERNAL) as the way to sign in in your mail program."
+)
 _PASSWORD_MECHANISMS = (Mechanism.PLAIN, Mechanism.LOGIN, Mechanism.USER_PASS, Mechanism.IMAP_LOGIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which door a login came to, and from where."""
+
+    door: DoorKind
+    source: str
+    source_prefix: str
+    encrypted: bool = True
+    sni: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +79,7 @@ class Judgement:
     index: SnapshotIndex
     account: Account | None  # proven, or merely claimed where only observed: it routes, it proves nothing
     shown: str  # public id of the credential that was shown, good or not: the throttle counts by it
+    risk: Risk
 
     @property
     def identity(self) -> Identity:
@@ -67,21 +93,23 @@ class Judgement:
 
 
 class _Temporary(Exception):  # noqa: N818 - an outcome
-    """Not now, and through no fault of the person. ``why`` is for the record."""
+    """Not now, and through no fault of the person. ``why`` is for the record, ``answer`` for the person."""
 
-    def __init__(self, why: str, **data: object) -> None:
+    def __init__(self, why: str, answer: Refusal = _LATER, **data: object) -> None:
         super().__init__(why)
         self.why = why
+        self.answer = answer
         self.data = data
 
 
 class _Wrong(Exception):  # noqa: N818 - an outcome
     """Whoever knows the password called it wrong: the mail server where it went as it was, else its owner beside a
-    certificate. ``failure`` is for the record."""
+    certificate. ``failure`` is for the record, ``answer`` for the person; None: what the decision says."""
 
-    def __init__(self, failure: str = "password-refused-by-server") -> None:
+    def __init__(self, failure: str, answer: Refusal | None = None) -> None:
         super().__init__(failure)
         self.failure = failure
+        self.answer = answer
 
 
 def judge(
@@ -92,25 +120,67 @@ def judge(
     index, key = door.index, door.device_key
     if index is None or not key:
         return None
-    now = time.time()
-    identity = identify(raw, session.fingerprint, index, key, now, door.settings.default_domain)
+    place = Place(session.listener.kind.door, session.source, session.source_prefix, session.tls, session.sni)
+    domain = door.settings.default_domain
+    identity = identify(raw, session.fingerprint, index, key, time.time(), domain)
+    return weigh(door, index, raw, session.fingerprint, identity, place, throttled)
+
+
+def weigh(
+    door: Door,
+    index: SnapshotIndex,
+    raw: RawLogin,
+    fingerprint: str,
+    identity: Identity,
+    place: Place,
+    throttled: str | None = None,
+) -> Judgement:
+    """Count the attempt, weigh its risk, and decide. ``throttled`` as in :func:`judge`."""
+    now, counted = time.time(), door.counting()
     proven = index.credential.get(identity.credential) if identity.credential else None
-    shown = proven.public_id if proven is not None else presented(raw, session.fingerprint)
+    shown = proven.public_id if proven is not None else presented(raw, fingerprint)
     if throttled is None:
-        throttled = door.throttle.check(session.source, identity.claimed, shown, bool(identity.account), now)
+        throttled = door.throttle.check(
+            place.source, identity.claimed, shown, bool(identity.account), counted
+        )
+    account = index.account.get(identity.account) or index.account_by_address.get(identity.claimed)
+    countries = door.settings.countries
+    country = countries.of(place.source_prefix) if countries is not None else ""
+    risk = risk_of(door, place.source, identity, account, country, counted)
     request = AccessRequest(
-        door=session.listener.kind.door,
+        door=place.door,
         identity=identity,
-        source=session.source,
-        encrypted=session.tls,
+        source=place.source,
+        encrypted=place.encrypted,
+        country=country,
+        risk=risk.score,
         throttled=throttled,
-        sni=session.sni,
+        sni=place.sni,
     )
     # The age is the door's own measure, which a clock that is set forward or back does not change.
     stale = door.snapshot_age() > door.settings.snapshot_max_age
     decision = decide(request, index, now, max_age=-1.0 if stale else math.inf)
-    account = index.account.get(identity.account) or index.account_by_address.get(identity.claimed)
-    return Judgement(raw, request, decision, index, account, shown)
+    return Judgement(raw, request, decision, index, account, shown, risk)
+
+
+def risk_of(
+    door: Door, source: str, identity: Identity, account: Account | None, country: str, now: float
+) -> Risk:
+    """Looks only: what is remembered changes when somebody got in."""
+    known_network, failures = door.throttle.standing(source, identity.claimed, now)
+    seen = door.sightings.of(account.id if account is not None else "", identity.credential)
+    return assess(
+        Signals(
+            known_network=known_network,
+            failures=failures,
+            first_use=bool(identity.credential) and not seen.used,
+            country=country,
+            countries=seen.countries,
+            last_country=seen.last_country,
+            used_in=seen.used_in,
+            used_ago=now - seen.used_at,
+        )
+    )
 
 
 async def log_in(door: Door, session: ClientSession, raw: RawLogin) -> None:
@@ -136,12 +206,13 @@ async def log_in(door: Door, session: ClientSession, raw: RawLogin) -> None:
                 answer = _refused(door, session, judgement)
     except _Wrong as wrong:
         assert judgement is not None
-        answer = _refused(door, session, judgement, failure=wrong.failure)
+        refused = _refused(door, session, judgement, failure=wrong.failure)
+        answer = wrong.answer or refused
     except _Temporary as trouble:
         assert judgement is not None
         _count(door, session, judgement, failed=True)
         _record(door, session, judgement, "door.login.failed", why=trouble.why, **trouble.data)
-        answer = _LATER
+        answer = trouble.answer
     except Exception as error:
         # A fault of ours must leave nobody hanging, and let nobody in.
         asyncio.get_running_loop().call_exception_handler({"message": "a login failed", "exception": error})
@@ -154,7 +225,7 @@ async def _check_password(door: Door, session: ClientSession, judgement: Judgeme
     """Nothing where the password beside a certificate is right, or none is to be checked here."""
     verdict, word = await beside_certificate(door, session, judgement)
     if verdict in (Verdict.WRONG, Verdict.LOCKED, Verdict.EXPIRED):
-        raise _Wrong(f"password-{verdict}")
+        raise _Wrong(f"password-{verdict}", _WRONG_BESIDE_CERTIFICATE)
     if verdict is not Verdict.RIGHT:
         raise _Temporary(f"password-{verdict}", word=word)
 
@@ -192,8 +263,11 @@ def _admit(
 
 def _count(door: Door, session: ClientSession, judgement: Judgement, failed: bool) -> None:
     identity = judgement.identity
-    tell = door.throttle.failed if failed else door.throttle.succeeded
-    tell(session.source, identity.claimed, judgement.shown, bool(identity.account), time.time())
+    tell, now = door.throttle.failed if failed else door.throttle.succeeded, door.counting()
+    tell(session.source, identity.claimed, judgement.shown, bool(identity.account), now)
+    if not failed:
+        account = judgement.account.id if judgement.account is not None else ""
+        door.sightings.saw(account, identity.credential, judgement.request.country, now)
 
 
 def _refused(door: Door, session: ClientSession, judgement: Judgement, failure: str = "") -> Refusal:
@@ -202,8 +276,6 @@ def _refused(door: Door, session: ClientSession, judgement: Judgement, failure: 
     _count(door, session, judgement, failed=True)
     if judgement.decision.reason != "throttled" or not door.flood.counted(session.source_prefix):
         _record(door, session, judgement, "door.login.refused", failure=failure or identity.failure)
-    if judgement.decision.opinion is Opinion.ALLOW:
-        return _WRONG_PASSWORD  # a good certificate, and the password beside it is not
     return refusal(judgement.decision, index.organisation.get(identity.organisation))
 
 
@@ -232,6 +304,9 @@ def _record(door: Door, session: ClientSession, judgement: Judgement, kind: str,
         mode=decision.mode,
         rule=decision.rule,
         reason=decision.reason,
+        country=judgement.request.country,
+        risk=judgement.risk.score,
+        risk_reasons=list(judgement.risk.reasons),
         program=session.program,
         **data,
     )
@@ -269,9 +344,11 @@ async def _sign_in(
         except SignInFailed as error:
             door.health.succeeded(target)
             if error.refused and (judgement.decision.as_is or server.sign_in is SignIn.AS_IS):
-                raise _Wrong from None
+                raise _Wrong("password-refused-by-server", _SERVER_REFUSED) from None
             if error.refused:
                 raise _Temporary("credential refused by the mail server", server=server.name) from None
+            if error.code == _IN_USE.code:
+                raise _Temporary("mailbox in use", _IN_USE, server=server.name) from None
             trouble = f"{server.name}: {error.text}"
             continue
         if kind is DoorKind.SUBMISSION:
@@ -321,7 +398,8 @@ def _as_is(judgement: Judgement) -> UpstreamCredential:
         or device_secret.resembles(raw.password)
         or raw.authzid not in ("", raw.username)
     ):
-        raise _Wrong
+        admitted = judgement.decision.opinion is Opinion.ALLOW
+        raise _Wrong("password-not-sendable", _NEEDS_PASSWORD if admitted else None)
     name = account.upstream_login if account is not None else ""
     if judgement.proven and account is not None:
         name = name or account.address  # the certificate's owner, whatever alias was typed

@@ -11,15 +11,16 @@ import contextlib
 import gc
 import os
 import resource
-import time
 from collections.abc import Sequence
 
 import msgspec
 import uvloop
 
+from gambeson.guard.core.web.grammar import load_grammars
+from gambeson.guard.core.web.shields import load_shields
 from gambeson.model.snapshot import SnapshotIndex
 from gambeson.process.child import Birth, Life, Peer
-from gambeson.process.family import KEEPER, WORKER
+from gambeson.process.family import CONSOLE, KEEPER, WORKER
 from gambeson.process.keeper_client import DoorKeeper, KeeperGone, KeeperRefused
 from gambeson.process.messages import KillAsk, SessionInfo
 from gambeson.process.worker_link import WorkerLink
@@ -27,6 +28,8 @@ from gambeson.process.worker_link import WorkerLink
 from .door import DoorServer
 from .door_settings import DoorSettings
 from .plan import DoorPlan, PlanError
+from .web.gate import WebGate, WebRules
+from .web.portal_link import PortalLink
 
 _KEPT_BUCKETS = 10_000  # of each kind, for the door after this one: some 2 MB at most
 _TELL_SECONDS = 1.0
@@ -43,13 +46,14 @@ def run_doors(birth: Birth) -> int:
     if missing:
         return birth.fail(f"{birth.name}: no socket came for {', '.join(missing)}")
     _allow_descriptors()
+    rules = WebRules(load_grammars(), load_shields())
     birth.drop()
     # What is loaded now stays: the collector needs not look at it again, and not after every other login.
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_live(birth, settings))
+        return runner.run(_live(birth, settings, rules))
 
 
 def _allow_descriptors() -> None:
@@ -59,10 +63,12 @@ def _allow_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def _live(birth: Birth, settings: DoorSettings) -> int:
+async def _live(birth: Birth, settings: DoorSettings, rules: WebRules) -> int:
     async with birth.attend() as life:
         keeper = DoorKeeper(_peer(birth, KEEPER).sock)
         process = DoorProcess(birth.name, settings, keeper, _peer(birth, WORKER))
+        console = next((peer for peer in birth.peers.values() if peer.role == CONSOLE), None)
+        process.open_web(rules, PortalLink(console.sock) if console is not None else None)
         try:
             await process.serve(life, birth)
         except TimeoutError:
@@ -101,6 +107,8 @@ class DoorProcess:
         )
         self.server = DoorServer(settings, keeper=keeper, spool=self.link.spool, device_key=b"", name=name)
         self.server.door.before_directory = self._before_directory
+        self._gate: WebGate | None = None
+        self._link_to_portal: PortalLink | None = None
         self._told_soon: asyncio.TimerHandle | None = None
         self._more_to_tell = False
         self._key = asyncio.get_running_loop().create_task(self._fetch_key())
@@ -128,9 +136,20 @@ class DoorProcess:
             for task in (*orders, first):
                 task.cancel()
 
+    def open_web(self, rules: WebRules, link: PortalLink | None) -> None:
+        """Judge HTTP requests by these rules; ``link`` leads to the portal."""
+        settings = self.server.door.settings
+        self._gate = WebGate(self.server.door, rules, portal=settings.portal, link=link)
+        self._link_to_portal = link
+        self.server.door.gate = self._gate
+
     async def close(self) -> None:
         """Let go of the channels; events and counters still in memory get a last chance."""
         self._key.cancel()
+        if self._gate is not None:
+            self._gate.close()
+        if self._link_to_portal is not None:
+            self._link_to_portal.close()
         self.link.tell_counts()
         await self.link.close()
 
@@ -150,14 +169,17 @@ class DoorProcess:
                 await draining
 
     async def _fetch_key(self) -> None:
-        """The key of device secrets, from a keeper that may only be starting."""
+        """The keys of device secrets and session tokens, from a keeper that may only be starting."""
         while True:
             try:
-                self.server.door.device_key = await self._keeper.hello()
+                keys = await self._keeper.hello()
             except (KeeperGone, KeeperRefused):
                 await asyncio.sleep(0.2)
-            else:
-                return
+                continue
+            if self._gate is not None and keys.session_pem:
+                self._gate.use_session_key(keys.session_pem)
+            self.server.door.device_key = keys.key
+            return
 
     async def _snapshot(self, index: SnapshotIndex) -> None:
         await self.server.apply_snapshot(index)
@@ -168,13 +190,14 @@ class DoorProcess:
         self.server.ask_servers(index)
 
     def _counts(self) -> bytes:
-        """The throttle, what the directory saw, and the hourly limits, as octets; the buckets least used are left out
-        where it would be long."""
+        """The throttle, what the directory saw, the hourly limits, and who was seen where, as octets; what was least
+        used is left out where it would be long."""
         door = self.server.door
         counts = door.throttle.dump(newest=_KEPT_BUCKETS)
         if door.settings.directory is not None:
             counts["directory"] = door.settings.directory.budget.dump()
         counts["quota"] = door.quota.dump()
+        counts["sightings"] = door.sightings.dump(newest=_KEPT_BUCKETS)
         return msgspec.msgpack.encode(counts)
 
     def _before_directory(self) -> None:
@@ -194,14 +217,18 @@ class DoorProcess:
 
     def _take_counts(self, data: bytes) -> None:
         """Go on counting where the door before us stopped. It may have been anybody's by then: what does not have
-        the shape of counters is not taken, and what has it can make the throttle harder or softer, nothing else."""
+        the shape of counters is not taken, and what has it can make throttle and risk harder or softer, nothing
+        else."""
         try:
             counts, door = msgspec.msgpack.decode(data), self.server.door
-            door.throttle.load(counts, time.time())
+            now = door.counting()
+            door.throttle.load(counts, now)
             if door.settings.directory is not None and "directory" in counts:
-                door.settings.directory.budget.load(counts["directory"], time.time())
+                door.settings.directory.budget.load(counts["directory"], now)
             if "quota" in counts:
-                door.quota.load(counts["quota"], time.time())
+                door.quota.load(counts["quota"], now)
+            if "sightings" in counts:
+                door.sightings.load(counts["sightings"], now)
         except (ValueError, TypeError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
             self.server.door.recorder.record("door.throttle.unusable", why=str(error)[:200])
 

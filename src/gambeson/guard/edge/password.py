@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gambeson.guard.core.identify import alive
 from gambeson.model import device_secret
 from gambeson.model.access import Mechanism, Rung
-from gambeson.model.asset import DeviceState, IdentitySource
+from gambeson.model.asset import Account, DeviceState, IdentitySource
 from gambeson.model.server import SignIn
 from gambeson.process.keeper_client import KeeperGone, KeeperRefused
 from gambeson.process.messages import PasswordAsk
@@ -32,9 +32,18 @@ _KEEPER_SAID = {"wrong": Verdict.WRONG, "no-password": Verdict.WRONG, "too-many"
 
 async def beside_certificate(door: Door, session: ClientSession, judgement: Judgement) -> tuple[Verdict, str]:
     """What is known of the password, and a word on why where there is one. RIGHT where none is to be checked."""
-    account, raw = judgement.account, judgement.raw
+    account = judgement.account
     if account is None or not _due(session, judgement):
         return Verdict.RIGHT, ""
+    fingerprint = "" if session.certificate else session.fingerprint
+    return await ask_owner(door, judgement, account, session.certificate, fingerprint)
+
+
+async def ask_owner(
+    door: Door, judgement: Judgement, account: Account, certificate: bytes, fingerprint: str
+) -> tuple[Verdict, str]:
+    """What whoever knows the account's password says of the one beside its device's certificate."""
+    raw = judgement.raw
     if _own_secret(door, judgement):
         return Verdict.RIGHT, ""
     if not sendable(raw.password):
@@ -49,9 +58,9 @@ async def beside_certificate(door: Door, session: ClientSession, judgement: Judg
         account=account.id,
         password=raw.password,
         door=judgement.request.door.value,
-        source=session.source,
-        certificate=session.certificate,
-        fingerprint="" if session.certificate else session.fingerprint,
+        source=judgement.request.source,
+        certificate=certificate,
+        fingerprint=fingerprint,
     )
     try:
         await door.keeper.password(ask)

@@ -16,12 +16,14 @@ from typing import Any
 import msgspec
 
 from gambeson.guard.core.throttle import ThrottleLimits
-from gambeson.model.access import Listener
 
+from .countries import CountryTable, CountryTableError
 from .directory import DirectoryPlan, OpenError, open_directory
 from .door_settings import DoorLimits, DoorSettings, DoorTimeouts, ListenerSettings
 from .networks import Networks
 from .tls import DoorTls, TlsError, client_context, server_context
+from .web.limits import WebLimits
+from .web.portal import Portal
 
 _TLS_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 SENDER_CHECKS = ("off", "envelope", "both")
@@ -44,12 +46,15 @@ class CertificatePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """See :class:`DoorSettings` for the fields of the same name. ``device_authority`` is the path of the
     authority's PEM file, empty for no client certificates. ``upstream_authorities`` are the paths of CA files
-    that mail servers' endpoints name: they are read here, because later no file is opened any more.
-    ``minimum_tls`` is ``1.2`` or ``1.3``."""
+    that mail servers' endpoints name: they are read here, because later no file is opened any more. So is
+    ``country_table``, the path of an MMDB file (empty: no country is known).
+    ``minimum_tls`` is ``1.2`` or ``1.3``. ``web_certificates`` are those of the https listeners, where only the names of
+    devices may ask for a certificate (a browser that is asked shows its owner a puzzle); none: ``certificates``."""
 
     hostname: str
     listeners: tuple[ListenerSettings, ...]
     certificates: tuple[CertificatePlan, ...] = ()
+    web_certificates: tuple[CertificatePlan, ...] = ()
     device_authority: str = ""
     upstream_authorities: tuple[str, ...] = ()
     minimum_tls: str = "1.2"
@@ -60,7 +65,10 @@ class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     server_down_for: float = 10.0
     timeouts: DoorTimeouts = DoorTimeouts()
     limits: DoorLimits = DoorLimits()
+    web: WebLimits = WebLimits()
+    portal: Portal | None = None
     throttle: ThrottleLimits = ThrottleLimits()
+    country_table: str = ""
     directory: DirectoryPlan | None = None
 
     @staticmethod
@@ -86,8 +94,6 @@ class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.minimum_tls not in _TLS_VERSIONS:
             raise PlanError(f"minimum_tls is {self.minimum_tls!r}; it must be 1.2 or 1.3")
         for listener in self.listeners:
-            if listener.kind is Listener.HTTPS:
-                raise PlanError(f"listener {listener.name} is no mail door")
             try:
                 Networks(listener.proxy_from)
             except ValueError as error:
@@ -100,39 +106,46 @@ class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise PlanError("no certificate is set, and there are listeners that need one")
 
     def load(self) -> DoorSettings:
-        """Open certificates and keys. Raises PlanError."""
+        """Open certificates, keys and the country table. Raises PlanError."""
         self.check()
         try:
             directory = open_directory(self.directory) if self.directory is not None else None
-        except OpenError as error:
+            countries = CountryTable(self.country_table) if self.country_table else None
+        except (OpenError, CountryTableError) as error:
             raise PlanError(str(error)) from None
         return DoorSettings(
             hostname=self.hostname,
             listeners=self.listeners,
             tls=self.load_tls(),
+            web_tls=self._contexts(self.web_certificates),
             default_domain=self.default_domain,
             sender_check=self.sender_check,
             exempt=self.exempt,
             snapshot_max_age=self.snapshot_max_age,
             timeouts=self.timeouts,
             limits=self.limits,
+            web=self.web,
+            portal=self.portal,
             throttle=self.throttle,
             throttle_key=secrets.token_bytes(32),
             server_down_for=self.server_down_for,
             upstream_roots=client_context(),
             upstream_authorities={path: _read(path) for path in self.upstream_authorities},
+            countries=countries,
             directory=directory,
         )
 
     def load_tls(self) -> DoorTls | None:
         """The certificates: the first without names, else the first of all, is the default. Raises PlanError."""
-        if not self.certificates:
+        return self._contexts(self.certificates)
+
+    def _contexts(self, certificates: tuple[CertificatePlan, ...]) -> DoorTls | None:
+        if not certificates:
             return None
         authority = _read(self.device_authority) if self.device_authority else ""
         try:
             loaded = [
-                (c, server_context(c.certificate, c.key, authority if c.ask else ""))
-                for c in self.certificates
+                (c, server_context(c.certificate, c.key, authority if c.ask else "")) for c in certificates
             ]
         except TlsError as error:
             raise PlanError(str(error)) from None

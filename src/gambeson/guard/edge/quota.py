@@ -44,15 +44,17 @@ class HourlyQuota:
         return {key: dict(slots) for key, slots in self._counts.items() if slots}
 
     def load(self, counts: object, now: float) -> None:
-        """Go on from what :meth:`dump` gave, added to what was counted here. Raises TypeError, ValueError."""
+        """Go on from what :meth:`dump` gave, added to what was counted here; a minute later than ``now``'s (the clock
+        was set back) becomes it. Raises TypeError, ValueError."""
         if not isinstance(counts, dict) or len(counts) > _MAX_LOADED:
             raise ValueError("these are no counters of an hourly limit")
         minute = int(now / _SLOT)
         for key, slots in counts.items():
             taken = self._counts.setdefault(str(key)[:128], {})
             for slot, many in dict(slots).items():
-                if minute - _SLOTS < int(slot) <= minute and 0 < int(many) < 1 << 31:
-                    taken[int(slot)] = taken.get(int(slot), 0) + int(many)
+                at = min(int(slot), minute)
+                if minute - _SLOTS < at and 0 < int(many) < 1 << 31:
+                    taken[at] = taken.get(at, 0) + int(many)
 
     def _used(self, key: str, minute: int) -> int:
         slots = self._counts.get(key)

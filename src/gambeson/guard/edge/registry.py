@@ -175,6 +175,10 @@ def still_admitted(proof: Proof, index: SnapshotIndex, now: float) -> bool:
             or alive(credential, device, now)
         ):
             return False
+    elif identity.session:
+        # Its own end is a floor; without a second factor there is no session of the portal.
+        if identity.rung < Rung.KNOWLEDGE_AND_CODE or identity.session in index.ended_sessions:
+            return False
     elif identity.rung > Rung.KNOWLEDGE:
         return False
     account = index.account.get(identity.account) if identity.account else None

@@ -2,7 +2,8 @@
 
 An account's own server where it names one, else the organisation's by priority. A server that could not
 be reached is left alone for a while; then one session at a time tries it (half open) until one succeeds.
-Where none is well the one that has rested longest is tried: refusing without trying helps nobody.
+Where none that is well lets us in, those that rest are tried too, the longest rested first: a resting server is better
+than none, and refusing without trying helps nobody.
 """
 
 from __future__ import annotations
@@ -84,12 +85,14 @@ def targets(index: SnapshotIndex, organisation: str, account: Account | None, do
 
 
 def in_order(candidates: list[Target], health: Health, now: float) -> Iterator[Target]:
-    """The well ones; where there is none, the one that has rested longest. Lazy, because asking makes
-    the asker a probe."""
-    tried = False
+    """The well ones; then, where none of them would do, those that rest, the longest rested first. Lazy, because
+    asking makes the asker a probe."""
+    resting: list[tuple[float, Target]] = []
     for target in candidates:
+        until = health.rested(target)
         if health.well(target, now):
-            tried = True
             yield target
-    if candidates and not tried:
-        yield min(candidates, key=health.rested)
+        else:
+            resting.append((until, target))
+    for _, target in sorted(resting, key=lambda each: each[0]):
+        yield target

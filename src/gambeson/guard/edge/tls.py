@@ -63,15 +63,24 @@ class DoorTls:
     """The context that listeners use, and the ones that a server name (SNI, RFC 6066 section 3) selects.
 
     ``by_name`` maps lower-case host names, or ``*.example.org`` for one label, to contexts. Unknown names
-    get the default: a mail client that connects by address still sees a certificate.
+    get the default: a mail client that connects by address still sees a certificate. ``mixed``: some contexts ask for
+    client certificates and some don't. OpenSSL takes that from the context that a handshake began with, so such a
+    handshake must begin with :meth:`context` of the name.
     """
 
-    __slots__ = ("_by_name", "default")
+    __slots__ = ("_by_name", "default", "mixed")
 
     def __init__(self, default: ssl.SSLContext, by_name: Mapping[str, ssl.SSLContext] | None = None) -> None:
         self.default = default
         self._by_name = dict(by_name or {})
-        default.sni_callback = self._select
+        self.mixed = any(c.verify_mode != default.verify_mode for c in self._by_name.values())
+        for context in (default, *self._by_name.values()):
+            context.sni_callback = self._select
+
+    def context(self, name: str) -> ssl.SSLContext:
+        """The context for a server name (lower case); the default where it has none."""
+        by_name = self._by_name
+        return by_name.get(name) or by_name.get("*." + name.partition(".")[2]) or self.default
 
     def _select(self, handshake: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
         if not name or len(name) > 255:
@@ -80,8 +89,8 @@ class DoorTls:
         setattr(handshake, _SNI, name)
         if not self._by_name:
             return
-        chosen = self._by_name.get(name) or self._by_name.get("*." + name.partition(".")[2])
-        if chosen is not None:
+        chosen = self.context(name)
+        if chosen is not handshake.context:
             handshake.context = chosen
 
 

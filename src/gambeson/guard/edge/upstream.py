@@ -35,12 +35,14 @@ class Unreachable(Exception):  # noqa: N818 - a state of the server, not of the 
 
 class SignInFailed(Exception):  # noqa: N818 - an outcome
     """The server answered, and we are not signed in. ``refused``: it called the credential bad; otherwise it
-    asked to come later, broke off or spoke nonsense. ``text`` is the server's, for the record only."""
+    asked to come later, broke off or spoke nonsense. ``text`` is the server's, for the record only; ``code`` is
+    what the person should hear, as in :class:`~gambeson.wire.dialogue.Failed`."""
 
-    def __init__(self, refused: bool, text: str) -> None:
+    def __init__(self, refused: bool, text: str, code: str = "") -> None:
         super().__init__(text)
         self.refused = refused
         self.text = text
+        self.code = code
 
 
 class UpstreamTrust:
@@ -204,10 +206,10 @@ class UpstreamSide(asyncio.Protocol):
             return
         self._buffer += data
 
-    def _fail(self, refused: bool, text: str) -> None:
+    def _fail(self, refused: bool, text: str, code: str = "") -> None:
         if self.outcome is not None and not self.outcome.done():
             # Servers like to repeat the command that they did not understand, credential and all.
-            self.outcome.set_exception(SignInFailed(refused, _TOKEN_LIKE.sub("***", text)[:200]))
+            self.outcome.set_exception(SignInFailed(refused, _TOKEN_LIKE.sub("***", text)[:200], code))
 
     def _run(self, commands: list[Command]) -> None:
         transport = self.transport
@@ -226,8 +228,8 @@ class UpstreamSide(asyncio.Protocol):
                     transport.pause_reading()
                     if self.outcome is not None and not self.outcome.done():
                         self.outcome.set_result(command)
-                case Failed(kind, text):
-                    self._fail(kind == "refused", text)
+                case Failed(kind, text, code):
+                    self._fail(kind == "refused", text, code)
                 case Close(reason):
                     self._fail(False, reason)
                     transport.close()
@@ -309,7 +311,7 @@ async def _connect(
         }
     with Within(loop, patience.connect):
         if endpoint.unix:
-            sock = await _connect_unix(endpoint.unix)
+            sock = await connect_unix(endpoint.unix)
             await loop.create_unix_connection(lambda: side, sock=sock, **options)  # type: ignore[arg-type]
         else:
             await loop.create_connection(lambda: side, endpoint.host, endpoint.port, **options)  # type: ignore[call-overload]
@@ -322,7 +324,7 @@ async def _connect(
             side.verify_pin()
 
 
-async def _connect_unix(path: str) -> socket.socket:
+async def connect_unix(path: str) -> socket.socket:
     """Connect to a Unix socket. A leading @ means Linux's abstract name space, as in systemd's and ss's notation,
     which uvloop's own way to connect does not know."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,12 @@ from gambeson.guard.edge.walk.places import (
 )
 from gambeson.model.access import DoorKind, Listener
 from gambeson.model.server import Endpoint, MailServer, UpstreamTls
+from gambeson.process.run_directory import RunDirectory
 
 
 def test_the_doors_of_ready_json(tmp_path: Path) -> None:
-    path = tmp_path / "ready.json"
+    run = RunDirectory(tmp_path)
+    path = run.path / "ready.json"
     doors = {
         "imap": "0.0.0.0:143",
         "imaps": "[::]:993",
@@ -32,8 +35,8 @@ def test_the_doors_of_ready_json(tmp_path: Path) -> None:
         "sieve": None,
         "https": "x",
     }
-    path.write_text(json.dumps({"doors": doors}))
-    found = {place.name: (place.host, place.port, place.implicit) for place in of_ready(path)}
+    path.write_text(json.dumps({"pid": os.getpid(), "doors": doors}))
+    found = {place.name: (place.host, place.port, place.implicit) for place in of_ready(tmp_path)}
     assert found == {
         "imap": ("127.0.0.1", 143, False),
         "imaps": ("::1", 993, True),
@@ -42,7 +45,8 @@ def test_the_doors_of_ready_json(tmp_path: Path) -> None:
     assert of_ready(tmp_path / "none") == ()
     path.write_text("[")
     with pytest.raises(PlaceError):
-        of_ready(path)
+        of_ready(tmp_path)
+    run.close()
 
 
 def test_the_doors_of_the_settings() -> None:

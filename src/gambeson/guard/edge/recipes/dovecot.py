@@ -30,6 +30,8 @@ def dovecot(facts: Facts) -> dict[str, str]:
 auth_mechanisms = oauthbearer xoauth2
 disable_plaintext_auth = yes
 login_trusted_networks = {facts.doors}
+# Where login names hold more than letters, digits and .-_@ (umlauts, +):
+#auth_username_chars =
 
 # No "mechanisms" here: Dovecot 2.3 would skip this passdb for the bearer mechanisms too.
 passdb {{
@@ -84,6 +86,8 @@ def dovecot24(facts: Facts) -> dict[str, str]:
 auth_mechanisms = oauthbearer xoauth2
 auth_allow_cleartext = no
 login_trusted_networks = {facts.doors}
+# Where login names hold more than letters, digits and .-_@ (umlauts, +):
+#auth_username_chars =
 
 oauth2 {{
   introspection_mode = local

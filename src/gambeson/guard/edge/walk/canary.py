@@ -1,10 +1,12 @@
 """The canary's devices: made for one walk, each wrong in one way, and taken away after it.
 
-Everything done to the store is audited like any other change. The secrets exist in memory only.
+Everything done to the store is audited like any other change. The secrets exist in memory only. What a walk leaves
+behind that was killed opens nothing after an hour, and the next walk takes it away.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -13,10 +15,13 @@ from dataclasses import dataclass, field
 from gambeson.guard.core.walk_plan import Canary, Held
 from gambeson.model import device_secret
 from gambeson.model.access import MAIL_DOORS, DoorKind
-from gambeson.model.asset import Account, CredentialKind, DeviceState
+from gambeson.model.asset import Account, CredentialKind, Device, DeviceState
+from gambeson.store.errors import NotFound, StoreError
 from gambeson.store.tenant import OrganisationStore
 
 PREFIX = "guard walk "
+LIFE_SECONDS = 3600.0
+_NAME = re.compile(PREFIX + r"[0-9a-f]{6} [a-z ]+\Z")
 _STATES = (
     (DeviceState.BLOCKED, "the secret of a blocked device", "device-blocked"),
     (DeviceState.LOST, "the secret of a lost device", "device-lost"),
@@ -32,11 +37,11 @@ class CanaryDevices:
     account: Account
     verifier: Callable[[str], bytes]
     by: str
-    _made: list[str] = field(default_factory=list)
+    _mark: str = field(default_factory=lambda: secrets.token_hex(3))
 
     def make(self, password: str, foreign: str) -> Canary:
         """All of them. ``foreign`` is an address of the organisation that is not the canary's."""
-        mark = secrets.token_hex(3)
+        mark = self._mark
         good = self._device(f"{PREFIX}{mark} good", MAIL_DOORS)
         held = [
             Held(what, rule, self._device(f"{PREFIX}{mark} {state}", MAIL_DOORS, state))
@@ -55,9 +60,30 @@ class CanaryDevices:
         return Canary(self.account.address, password, good, tuple(held), elsewhere, foreign)
 
     def take_away(self) -> None:
-        """Delete them."""
-        while self._made:
-            self.organisation.devices.delete(self._made.pop(), by=self.by, at=time.time())
+        """Delete them, as the store has them: also one whose making was cut short, and again what could not be deleted
+        before. Raises StoreError when all were tried and one is still there."""
+        mine = f"{PREFIX}{self._mark} "
+        self._delete([d for d in self._there() if d.account == self.account.id and d.name.startswith(mine)])
+
+    def sweep(self, now: float) -> int:
+        """Delete what walks that were killed left behind and has expired; gives how many. Raises StoreError."""
+        return self._delete([d for d in self._there() if 0 < d.expires_at <= now])
+
+    def _there(self) -> list[Device]:
+        return [d for d in self.organisation.devices.list() if _NAME.match(d.name)]
+
+    def _delete(self, devices: list[Device]) -> int:
+        trouble: StoreError | None = None
+        for device in devices:
+            try:
+                self.organisation.devices.delete(device.id, by=self.by, at=time.time())
+            except NotFound:
+                continue  # somebody was faster
+            except StoreError as error:
+                trouble = error
+        if trouble is not None:
+            raise trouble
+        return len(devices)
 
     def _revoked(self, name: str) -> str:
         text = self._device(name, MAIL_DOORS)
@@ -76,9 +102,8 @@ class CanaryDevices:
     ) -> str:
         now = time.time()
         device = self.organisation.devices.create(
-            self.account.id, name, doors=doors, state=state, expires_at=now + 3600, by=self.by, at=now
+            self.account.id, name, doors=doors, state=state, expires_at=now + LIFE_SECONDS, by=self.by, at=now
         )
-        self._made.append(device.id)
         secret = device_secret.make(secrets.token_bytes(device_secret.ENTROPY_BYTES))
         self.organisation.credentials.add(
             device.id,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gambeson.guard.core.walk import Place, Role
 from gambeson.model.access import DoorKind, Listener
 from gambeson.model.server import Endpoint, MailServer, UpstreamTls
+from gambeson.process.run_directory import read_ready
 
 from .connection import loopback
 
@@ -40,15 +40,13 @@ class PlaceError(ValueError):
     """An address that cannot be used. One sentence."""
 
 
-def of_ready(path: Path) -> Sequence[Place]:
-    """The doors that ``run/ready.json`` names; none where nothing runs. Raises PlaceError."""
+def of_ready(data: Path) -> Sequence[Place]:
+    """The doors that ``run/ready.json`` of a data directory names; none where nothing runs. Raises PlaceError."""
     try:
-        document = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return ()
+        document = read_ready(data)
     except (OSError, ValueError) as error:
         raise PlaceError(
-            f"{path} cannot be read ({error}); is gambeson up running as another user?"
+            f"{data / 'run' / 'ready.json'} cannot be read ({error}); is gambeson up running as another user?"
         ) from None
     ca = str(document.get("ca") or "")
     return tuple(_doors(document.get("doors") or {}, ca if Path(ca).is_file() else ""))

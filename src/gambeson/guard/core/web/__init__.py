@@ -1,0 +1,1 @@
+"""The web doors' decisions, pure: grammar, shields, lanes, ActiveSync and EWS rules, what is answered."""

@@ -1,0 +1,281 @@
+"""Shields: known attacks, called by their names.
+
+The grammar (:mod:`.grammar`) already lets none of them through. A shield says which flaw somebody tried, stops it a
+second time where a grammar was too wide, and changes answers where a flaw is in the browser. Conditions are matched on
+the canonical forms of a request (:mod:`.canonical`), so that a disguise does not help.
+
+:func:`replay` runs shields over stored request logs: a new one tells whether the flaw was tried before anybody knew it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
+from urllib.parse import unquote_plus
+
+from gambeson.guard.data import texts
+from gambeson.model.access import DoorKind
+from gambeson.model.web import Product, Site, WebRequest
+
+from .canonical import Forms, forms, plain, squeezed
+from .shield_source import Condition, Shield, ShieldError, read_shield
+from .verdict import ResponseAction
+
+__all__ = [
+    "LogRecord",
+    "Replayed",
+    "ShieldError",
+    "ShieldHit",
+    "ShieldSet",
+    "load_shields",
+    "parse_shield",
+    "replay",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ShieldHit:
+    """Which shield stopped a request. ``cve`` is the flaw that the request is the way in for, ``cves`` all
+    that such a request is known for, ``sentence`` one for records and people who look at them; never for the client."""
+
+    name: str
+    cve: str
+    sentence: str
+    cves: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One line of a stored request log. ``time`` is in seconds since 1970; ``cookies`` the pairs, or names alone with
+    empty values; ``admitted``: it was forwarded. ``product`` None: unknown, every shield is tried."""
+
+    time: float
+    method: str
+    host: str
+    path: str
+    query: str = ""
+    cookies: tuple[tuple[str, str], ...] = ()
+    agent: str = ""
+    admitted: bool = False
+    source: str = ""
+    product: Product | None = None
+
+    def request(self) -> WebRequest:
+        """The request as far as the log remembers it."""
+        headers = (("user-agent", self.agent),) if self.agent else ()
+        return WebRequest(
+            self.method.upper(),
+            self.host,
+            self.path,
+            self.query,
+            self.path.lower(),
+            (),
+            headers,
+            self.cookies,
+            self.source,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What one shield found in a log. ``first`` is the time of the earliest hit and ``source`` who it was;
+    ``reached`` how many of the ``count`` hits went on to the mail server; ``days`` how long the first one came before
+    the flaw was public (negative: after). ``disclosed`` is that day."""
+
+    shield: str
+    cve: tuple[str, ...]
+    first: float
+    source: str
+    count: int
+    reached: int
+    days: int
+    disclosed: date
+
+    @property
+    def sentence(self) -> str:
+        """For people: when it was first seen and whether it came through."""
+        unit = "day" if abs(self.days) == 1 else "days"
+        when = f"{abs(self.days)} {unit} {'before' if self.days > 0 else 'after'} disclosure"
+        if self.days == 0:
+            when = "on the day of disclosure"
+        reached = f"yes, {self.reached} of {self.count}" if self.reached else "no"
+        return (
+            f"{', '.join(self.cve)} ({self.shield}): first seen {when}, reached the mail server: {reached}."
+        )
+
+
+class ShieldSet:
+    """All shields, in the order in which they are asked."""
+
+    def __init__(self, shields: Iterable[Shield]) -> None:
+        self.shields = tuple(sorted(shields, key=lambda one: (one.rank, one.id)))
+        heads: dict[Product, list[tuple[Shield, Condition]]] = {}
+        bodies: dict[Product, list[tuple[Shield, Condition]]] = {}
+        for shield in self.shields:
+            for condition in shield.conditions:
+                table = heads if condition.body is None else bodies
+                table.setdefault(shield.product, []).append((shield, condition))
+        self._heads = {product: tuple(found) for product, found in heads.items()}
+        self._bodies = {product: tuple(found) for product, found in bodies.items()}
+        self._hits = {shield.id: _hit(shield) for shield in self.shields}
+
+    def match(self, request: WebRequest, site: Site) -> ShieldHit | None:
+        """The first shield of the site's product that knows ``request``; None for none. Total and pure."""
+        table = self._heads.get(site.product)
+        if table is None:
+            return None
+        seen = forms(request)
+        for number, (shield, condition) in enumerate(table):
+            if _holds(condition, request, seen):
+                others = [one for one, also in table[number + 1 :] if _holds(also, request, seen)]
+                return _hit(shield, others) if others else self._hits[shield.id]
+        return None
+
+    def matches(self, request: WebRequest, product: Product | None = None) -> tuple[Shield, ...]:
+        """Every shield that knows ``request``, of one product or of all."""
+        seen = forms(request)
+        return tuple(
+            shield
+            for shield in self.shields
+            if product in (None, shield.product)
+            and any(one.body is None and _holds(one, request, seen) for one in shield.conditions)
+        )
+
+    def wants_body(self, request: WebRequest, site: Site) -> int:
+        """How many octets of the body a shield wants to see before this request goes on; 0 for none."""
+        if not request.body or site.product not in self._bodies:
+            return 0
+        seen = forms(request)
+        table = self._bodies[site.product]
+        return max((one.limit for _, one in table if _holds(one, request, seen)), default=0)
+
+    def match_body(self, request: WebRequest, site: Site, octets: bytes) -> ShieldHit | None:
+        """The shield that knows the beginning of this body; None for none."""
+        table = self._bodies.get(site.product)
+        if table is None:
+            return None
+        seen, read = forms(request), ""
+        for shield, condition in table:
+            if condition.body is not None and _holds(condition, request, seen):
+                read = read or plain(unquote_plus(octets.decode("latin-1"), "latin-1"))
+                if condition.body.search(read[: condition.limit]):
+                    return self._hits[shield.id]
+        return None
+
+    def actions(
+        self, request: WebRequest, site: Site, door: DoorKind | None = None
+    ) -> tuple[ResponseAction, ...]:
+        """What is to be done to the answers of ``request``. ``door`` is the route's, for shields to come."""
+        found = [
+            answering.action
+            for shield in self.shields
+            if shield.answers and shield.product is site.product
+            for answering in shield.answers
+            if answering.path.search(request.canonical)
+        ]
+        return tuple(found)
+
+
+def _hit(shield: Shield, others: Iterable[Shield] = ()) -> ShieldHit:
+    """The first shield gives the name; chains share requests, so the flaws of the others are named too."""
+    flaws = dict.fromkeys(shield.cve)
+    for other in others:
+        flaws.update(dict.fromkeys(other.cve))
+    sentence = f"{shield.title} was tried ({', '.join(flaws)}) and stopped."
+    return ShieldHit(shield.id, shield.cve[0], sentence, tuple(flaws))
+
+
+def _holds(condition: Condition, request: WebRequest, seen: Forms) -> bool:
+    """All of the condition but the body. Cheap questions first."""
+    if condition.methods and request.method not in condition.methods:
+        return False
+    if condition.contains and not any(all(text in url for text in condition.contains) for url in seen.urls):
+        return False
+    if condition.path and not _any(condition.path, seen.paths):
+        return False
+    if condition.url and not _any(condition.url, seen.urls):
+        return False
+    if condition.query and not condition.query.search(seen.query):
+        return False
+    if condition.cookie and not condition.cookie.search(seen.cookies):
+        return False
+    if condition.cookie_names and not any(name in seen.bare for name in condition.cookie_names):
+        return False
+    if condition.cookie_twice and not _cookie_twice(condition.cookie_twice, request):
+        return False
+    if condition.agent and not condition.agent.search(plain(request.header("user-agent"))):
+        return False
+    if condition.header_names and seen.names.isdisjoint(condition.header_names):
+        return False
+    for name, pattern in condition.headers:
+        if not any(pattern.search(plain(value)) for key, value in request.headers if key == name):
+            return False
+    return not condition.parameter or _parameter_holds(condition, seen.query)
+
+
+def _any(pattern: re.Pattern[str], readings: tuple[str, ...]) -> bool:
+    return any(pattern.search(one) for one in readings)
+
+
+def _cookie_twice(names: tuple[str, ...], request: WebRequest) -> bool:
+    found = [name for name, _ in request.cookies if len(name) < 64]
+    if len(found) < 2:
+        return False
+    bare = [squeezed(name) for name in found]
+    return any(bare.count(name) > 1 for name in names)
+
+
+def _parameter_holds(condition: Condition, query: str) -> bool:
+    """PHP reads ``.from`` and ``[from`` as ``_from`` too, so names are compared squeezed."""
+    wanted = squeezed(condition.parameter)
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        if squeezed(name) == wanted:
+            value = value.replace("+", " ")
+            if condition.like is not None and condition.like.search(value):
+                return True
+            if condition.unlike is not None and not condition.unlike.search(value):
+                return True
+    return False
+
+
+def replay(shields: ShieldSet, records: Iterable[LogRecord]) -> tuple[Replayed, ...]:
+    """Run shields over a log in any order: one line for each shield that hit, the earliest first. Body conditions are
+    not asked, logs keep no bodies."""
+    found: dict[str, tuple[Shield, float, str, int, int]] = {}
+    for record in records:
+        for shield in shields.matches(record.request(), record.product):
+            _, first, source, count, reached = found.get(
+                shield.id, (shield, record.time, record.source, 0, 0)
+            )
+            if record.time < first:
+                first, source = record.time, record.source
+            found[shield.id] = (shield, first, source, count + 1, reached + record.admitted)
+    lines = (
+        Replayed(
+            shield.id,
+            shield.cve,
+            first,
+            source,
+            count,
+            reached,
+            (shield.disclosed - datetime.fromtimestamp(first, UTC).date()).days,
+            shield.disclosed,
+        )
+        for shield, first, source, count, reached in found.values()
+    )
+    return tuple(sorted(lines, key=lambda one: (one.first, one.shield)))
+
+
+def parse_shield(text: str, name: str) -> Shield:
+    """The shield in a file's text; ``name`` is the file's. Raises ShieldError."""
+    return read_shield(text, name)
+
+
+@cache
+def load_shields() -> ShieldSet:
+    """The shields that come with Gambeson. Raises ShieldError where a file is damaged."""
+    return ShieldSet(read_shield(text, name) for name, text in texts("shields").items())

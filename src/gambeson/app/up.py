@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
 import socket
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gambeson import __version__
-from gambeson.model import device_secret
-from gambeson.model.access import DEVICE_DOORS, Listener
-from gambeson.model.asset import CredentialKind
+from gambeson.model.access import Listener
 from gambeson.playground import sample
 from gambeson.process.family import CONSOLE, PLAYGROUND, WORKER
-from gambeson.process.keeper_client import AdminKeeper
 from gambeson.process.listen import Listen, bind
 from gambeson.process.privileges import PrivilegeError
 from gambeson.process.run_directory import RunDirectory, RunError
-from gambeson.process.sealing import account_context
 from gambeson.process.supervisor import Plan, Supervisor
-from gambeson.process.worker_client import AdminWorker
 from gambeson.settings import Config, SettingsError
-from gambeson.store.control import Store
 
 from . import setup
 from .edge import edge_listens
@@ -41,6 +33,7 @@ from .plan import (
     loopback_listens,
 )
 from .plan import store_url as url_of
+from .sample_people import SamplePeople, sample_people
 from .web_plan import portal_listens
 from .worker_child import with_password
 
@@ -237,15 +230,16 @@ class _Stands:
     def ready(self, addresses: Mapping[str, tuple[str, int]], run: RunDirectory) -> None:
         """Everything answers."""
         self.stood = True
-        devices = self._sample_devices() if self._planner.playground is not None else []
-        document = self._document(addresses, devices)
+        people = SamplePeople((), {})
+        if self._planner.playground is not None:
+            people = sample_people(self._place, self._url, self._passwords)
+        document = self._document(addresses, people)
         run.write_ready(document)
         self._show(document)
-        self._tell(addresses, devices)
+        self._tell(addresses, people)
 
-    def _document(
-        self, addresses: Mapping[str, tuple[str, int]], devices: list[dict[str, object]]
-    ) -> dict[str, object]:
+    def _document(self, addresses: Mapping[str, tuple[str, int]], people: SamplePeople) -> dict[str, object]:
+        devices, totp = people.devices, people.totp
         doors = {
             each.value: _shown(addresses[each.value]) if each.value in addresses else None
             for each in Listener
@@ -254,7 +248,9 @@ class _Stands:
         portal = self._planner.portal
         playground = None
         if self._planner.playground is not None:
-            accounts = [{"address": a, "password": p} for a, p in self._passwords.items()]
+            accounts = [
+                {"address": a, "password": p, "totp": totp.get(a)} for a, p in self._passwords.items()
+            ]
             playground = {"domain": sample.DOMAIN, "accounts": accounts, "devices": devices}
         return {
             "version": __version__,
@@ -272,68 +268,17 @@ class _Stands:
         """The first application's public name."""
         return next((host for site in self._planner.sites for host in site.hosts), None)
 
-    def _sample_devices(self) -> list[dict[str, object]]:
-        """A registered and a quarantined device, made once; their secrets are shown because this is a playground."""
-        path = self._place.playground / "devices.json"
-        if not path.is_file():
-            made = self._make_sample_devices()
-            with open(
-                os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w"
-            ) as file:
-                json.dump(made, file)
-            AdminWorker(self._place.run / "worker.sock").publish(5.0)
-        devices: list[dict[str, object]] = json.loads(path.read_text())
-        return devices
-
-    def _make_sample_devices(self) -> list[dict[str, object]]:
-        keeper = AdminKeeper(self._place.run / "keeper.sock")
-        now = time.time()
-        made: list[dict[str, object]] = []
-        with Store.open(self._url, migrate=False) as store:
-            organisation = store.organisation(sample.ORGANISATION)
-            for address, text in self._passwords.items():
-                account = organisation.accounts.find(address)
-                organisation.accounts.set_password(
-                    account.id, keeper.hash_password(text), by=setup.BY, at=now
-                )
-                box = keeper.seal(text.encode(), account_context(account.organisation, account.id))
-                organisation.accounts.seal_password(account.id, box, by=setup.BY, at=now)
-            for device in sample.DEVICES:
-                account = organisation.accounts.find(device.address)
-                secret = device_secret.make(secrets.token_bytes(device_secret.ENTROPY_BYTES))
-                registered = organisation.devices.create(
-                    account.id, device.name, doors=DEVICE_DOORS, state=device.state, by=setup.BY, at=now
-                )
-                organisation.credentials.add(
-                    registered.id,
-                    CredentialKind.DEVICE_SECRET,
-                    secret.public_id,
-                    verifier=keeper.secret_verifier(secret.text),
-                    by=setup.BY,
-                    at=now,
-                )
-                made.append(
-                    {
-                        "address": device.address,
-                        "name": device.name,
-                        "state": device.state.value,
-                        "doors": [door.value for door in DEVICE_DOORS],
-                        "secret": secret.text,
-                    }
-                )
-        return made
-
-    def _tell(self, addresses: Mapping[str, tuple[str, int]], devices: list[dict[str, object]]) -> None:
+    def _tell(self, addresses: Mapping[str, tuple[str, int]], people: SamplePeople) -> None:
         lines = ["The doors stand:"]
         lines += [f"  {name:<12} {_shown(address)}" for name, address in addresses.items() if name != CONSOLE]
         if CONSOLE in addresses:
             lines.append(f"  health page  https://localhost:{addresses[CONSOLE][1]}")
         if self._planner.playground is not None:
-            lines += self._playground_lines(devices)
+            lines += self._playground_lines(people)
         lines.append(f"Written to {self._place.run / 'ready.json'}. Stop with Ctrl-C.")
         self._told("\n".join(lines))
 
-    def _playground_lines(self, devices: list[dict[str, object]]) -> list[str]:
+    def _playground_lines(self, people: SamplePeople) -> list[str]:
         playground = self._planner.playground
         if playground is not None and not playground.embedded:
             return [
@@ -346,10 +291,19 @@ class _Stands:
             ]
         lines = ["", "This is the playground, for trying things out on this machine only. Its people:"]
         lines += [f"  {address:<30} password {password}" for address, password in self._passwords.items()]
-        for device in devices:
+        lines += [f"  {address:<30} one-time codes {text}" for address, text in people.totp.items()]
+        for device in people.devices:
             lines.append(
                 f"  {device['address']:<30} device   {device['secret']}  ({device['name']}, {device['state']})"
             )
+        portal = self._planner.portal
+        if portal is not None:
+            mail = portal.beside(self._https_host() or portal.host)
+            lines += [
+                f"In a browser: https://{mail}/owa/ leads to the portal {portal.origin}/, which asks for the password",
+                "and a one-time code. Behind it stands an Exchange emulator, which is no Exchange.",
+                "A first second factor: ./gambeson account code chiara@playground.example",
+            ]
         lines += [
             "A mail program with the password is refused; with the device secret it reads and sends mail.",
             "A device of your own: ./gambeson device enrol bruno@playground.example --name Phone "

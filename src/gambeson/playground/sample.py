@@ -42,6 +42,9 @@ PEOPLE = (
 )
 
 
+WITH_CODES = PEOPLE[:2]  # who has one-time codes from the start; the third tries enrolment
+
+
 @dataclass(frozen=True, slots=True)
 class SampleDevice:
     """A device that is there from the start."""

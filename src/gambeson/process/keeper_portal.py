@@ -81,7 +81,7 @@ class PortalAnswers:
             case SessionTokenAsk(claims=claims):
                 return self._session(claims, index, now)
             case TotpAsk():
-                return self._totp(message, now)
+                return self._totp(message, index, now)
             case CodeVerifierAsk():
                 return self._verifier(role, message, now)
             case m.SealAsk(plain=plain, context=context):
@@ -126,7 +126,7 @@ class PortalAnswers:
 
     # -- one-time codes and verifiers ------------------------------------------------------------------
 
-    def _totp(self, ask: TotpAsk, now: float) -> m.Message:
+    def _totp(self, ask: TotpAsk, index: SnapshotIndex | None, now: float) -> m.Message:
         if not ask.context.startswith(TOTP_CONTEXT):
             return m.Refused(reason="not-for-you")
         try:
@@ -134,19 +134,24 @@ class PortalAnswers:
         except SealingError:
             secret = b""
         if not MIN_SECRET <= len(secret) <= MAX_SECRET:
-            return self._of_totp(ask, "cannot", m.Refused(reason="cannot"))
+            return self._of_totp(index, ask, "cannot", m.Refused(reason="cannot"))
         if not self._wrong.take(ask.context, now):
-            return self._of_totp(ask, "too-many", _TOO_MANY)
+            return self._of_totp(index, ask, "too-many", _TOO_MANY)
         step = fitting_step(secret, ask.code, now, ask.last_step)
         if step < 0:
-            return self._of_totp(ask, "wrong", m.Refused(reason="wrong"))
+            return self._of_totp(index, ask, "wrong", m.Refused(reason="wrong"))
         self._wrong.give_back(ask.context)
-        return self._of_totp(ask, "right", TotpStep(step=step))
+        return self._of_totp(index, ask, "right", TotpStep(step=step))
 
-    def _of_totp(self, ask: TotpAsk, outcome: str, answer: m.Message) -> m.Message:
+    def _of_totp(
+        self, index: SnapshotIndex | None, ask: TotpAsk, outcome: str, answer: m.Message
+    ) -> m.Message:
         kind = {"right": "right", "wrong": "wrong"}.get(outcome, "refused")
         data: dict[str, object] = {"outcome": outcome, "context": ask.context[:200]}
-        return answer if self._told(f"keeper.totp.{kind}", "", "", data) else _NOT_RECORDED
+        named = ask.context.removeprefix(TOTP_CONTEXT)
+        account = index.account.get(named) if index is not None else None
+        whose = (account.organisation, account.id) if account is not None else ("", "")
+        return answer if self._told(f"keeper.totp.{kind}", *whose, data) else _NOT_RECORDED
 
     def _verifier(self, role: str, ask: CodeVerifierAsk, now: float) -> m.Message:
         begins = (BINDING_CONTEXT,) if role == "command" else (BINDING_CONTEXT, RECOVERY_CONTEXT)

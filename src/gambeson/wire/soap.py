@@ -31,8 +31,9 @@ class SoapError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """``operation`` is the operation's name without the *Request* or *RequestMessage* that some elements end with; ``namespace`` its
-    element's; ``headers`` the local names of the header's elements; ``version`` ``1.1`` or ``1.2``."""
+    """``operation`` is the operation's name without the *Request* or *RequestMessage* that some elements end with;
+    ``namespace`` its element's; ``headers`` the local names of the header's elements; ``version`` ``1.1`` or ``1.2``.
+    """
 
     operation: str
     namespace: str
@@ -119,7 +120,11 @@ def read_message(octets: bytes, whole: bool, content_type: str, action: str | No
 
 def _bare(name: str) -> str:
     """An element's or action's name without *Request* or *RequestMessage*."""
-    return name.removesuffix("Message").removesuffix("Request") if name.endswith(("Request", "RequestMessage")) else name
+    return (
+        name.removesuffix("Message").removesuffix("Request")
+        if name.endswith(("Request", "RequestMessage"))
+        else name
+    )
 
 
 def _agree(action: str | None, operation: str) -> None:

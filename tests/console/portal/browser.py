@@ -202,9 +202,9 @@ def key_of(answer: Answer) -> str:
     return re.findall(r'<code class="secret">([A-Z2-7 ]+)</code>', answer.text)[0].replace(" ", "")
 
 
-def app_code(world: World, key: str) -> str:
-    """What the authenticator app shows now."""
-    return pyotp.TOTP(key).at(world.clock.now)
+def app_code(at: float, key: str) -> str:
+    """What the authenticator app shows then."""
+    return str(pyotp.TOTP(key).at(int(at)))
 
 
 def enrol_totp(world: World, someone: Someone, browser: Browser) -> tuple[str, list[str]]:
@@ -214,7 +214,7 @@ def enrol_totp(world: World, someone: Someone, browser: Browser) -> tuple[str, l
         browser.post("/enrol", address=someone.address, password=someone.password, code=code)
     )
     key = key_of(page)
-    done = browser.post("/factors/totp", code=app_code(world, key))
+    done = browser.post("/factors/totp", code=app_code(world.clock.now, key))
     assert done.status == 200, done.text
     return key, codes_of(done)
 
@@ -235,4 +235,4 @@ def sign_in_totp(world: World, someone: Someone, key: str, browser: Browser, **t
     world.later(30)
     first = browser.post("/sign-in", address=someone.address, password=someone.password, **target)
     assert first.location == "/second", first.text
-    return browser.post("/second/code", kind="totp", code=app_code(world, key))
+    return browser.post("/second/code", kind="totp", code=app_code(world.clock.now, key))

@@ -108,7 +108,7 @@ def test_a_wrong_first_code_of_the_app_registers_nothing() -> None:
     code = world.backend.binding_code(anna)
     page = browser.follow(browser.post("/enrol", address=anna.address, password=anna.password, code=code))
     key = key_of(page)
-    wrong = f"{(int(app_code(world, key)) + 1) % 10**6:06}"
+    wrong = f"{(int(app_code(world.clock.now, key)) + 1) % 10**6:06}"
     again = browser.post("/factors/totp", code=wrong)
     assert again.status == 403
     assert key_of(again) == key
@@ -161,7 +161,10 @@ def test_another_factor_needs_a_second_factor_of_the_last_five_minutes() -> None
     before = browser.cookies[SESSION]
     second = browser.follow(browser.get("/step-up?back=factor"))
     assert "once more" in second.text
-    assert browser.post("/second/code", kind="totp", code=app_code(world, key)).location == "/factors/new"
+    assert (
+        browser.post("/second/code", kind="totp", code=app_code(world.clock.now, key)).location
+        == "/factors/new"
+    )
     assert browser.cookies[SESSION] != before
     assert Browser(world.app, cookies={SESSION: before}).get("/").location == "/sign-in"
     assert browser.get("/factors/new").status == 200
@@ -196,7 +199,7 @@ def test_a_step_up_belongs_to_its_session() -> None:
     mixed = Browser(world.app, cookies={**annas.cookies})
     mixed.cookies["__Host-gambeson-step"] = berts.cookies["__Host-gambeson-step"]
     world.later(30)
-    assert mixed.post("/second/code", kind="totp", code=app_code(world, key)).location == "/sign-in"
+    assert mixed.post("/second/code", kind="totp", code=app_code(world.clock.now, key)).location == "/sign-in"
 
 
 def test_a_recovery_code_is_no_step_up() -> None:

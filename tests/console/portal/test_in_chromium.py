@@ -45,7 +45,13 @@ class Served:
         )
         self.portal = make_portal(self.backend, settings)
         config = uvicorn.Config(
-            self._serve, ssl_certfile=str(cert), ssl_keyfile=str(key), lifespan="off", log_config=None
+            self._serve,
+            interface="asgi3",
+            ssl_certfile=str(cert),
+            ssl_keyfile=str(key),
+            lifespan="off",
+            log_config=None,
+            proxy_headers=False,
         )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=lambda: asyncio.run(self.server.serve([sock])), daemon=True)
@@ -73,6 +79,11 @@ def chromium(tmp_path: Path) -> Iterator[Chromium]:
     browser = Chromium(tmp_path / "chromium")
     yield browser
     browser.close()
+
+
+def complaints(chromium: Chromium) -> list[str]:
+    """What the browser's console says, but for what it tells of every sign-out."""
+    return [line for line in chromium.logged if "Clear-Site-Data" not in line]
 
 
 def test_enrol_a_passkey_and_come_in_with_it(served: Served, chromium: Chromium) -> None:
@@ -110,7 +121,7 @@ def test_enrol_a_passkey_and_come_in_with_it(served: Served, chromium: Chromium)
     chromium.submit("/devices/new", "/devices/new", name="Phone")
     assert "is ready to be set up" in chromium.text()
     assert chromium.run("document.querySelector('svg.qr').getBoundingClientRect().width") > 100
-    assert chromium.logged == []
+    assert complaints(chromium) == []
 
 
 def test_it_works_without_javascript(served: Served, chromium: Chromium) -> None:
@@ -121,16 +132,11 @@ def test_it_works_without_javascript(served: Served, chromium: Chromium) -> None
     chromium.submit("/enrol", "/factors/new", address=anna.address, password=anna.password, code=code)
     key = re.findall(r"(?:[A-Z2-7]{4} ){7}[A-Z2-7]{4}", chromium.text())[0].replace(" ", "")
     assert "Everything else here works without it." in chromium.text()
-
-    class Now:
-        class clock:
-            now = served.backend.clock()
-
-    chromium.submit("/factors/totp", "/factors/totp", code=app_code(Now, key))  # type: ignore[arg-type]
+    chromium.submit("/factors/totp", "/factors/totp", code=app_code(served.backend.clock(), key))
     assert "recovery codes" in chromium.text()
     chromium.go(f"{served.origin}/")
     assert "anna@example.org" in chromium.text()
-    assert chromium.logged == []
+    assert complaints(chromium) == []
 
 
 def test_the_policy_holds(served: Served, chromium: Chromium) -> None:

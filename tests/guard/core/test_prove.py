@@ -222,6 +222,118 @@ def secret_without_device(r, i, now):
     return passing(got) if r.identity.rung is Rung.DEVICE_SECRET and not r.identity.device else got
 
 
+# --- at the web doors
+
+
+def web(doors, fault):
+    """The real decide, let pass where ``fault`` says so, at these doors only."""
+
+    def mutant(r, i, now):
+        got = decide(r, i, now)
+        return passing(got) if r.door in doors and not got.passes and fault(r, got) else got
+
+    return mutant
+
+
+def named(name, mutant):
+    mutant.__name__ = name
+    return mutant
+
+
+OWA, ECP, WEBMAIL = DoorKind.OWA, DoorKind.ECP, DoorKind.WEBMAIL
+WEB_MUTANTS = [
+    named(
+        "owa_password_alone",
+        web((OWA,), lambda r, g: r.identity.session and r.identity.rung is Rung.KNOWLEDGE),
+    ),
+    named("webmail_without_session", web((WEBMAIL,), lambda r, g: not r.identity.claimed)),
+    named("ecp_asserted_name", web((ECP,), lambda r, g: r.identity.rung is Rung.ASSERTED)),
+    named("ended_session_served", web((OWA, WEBMAIL), lambda r, g: g.reason == "session-ended")),
+    named("session_at_imap", web((DoorKind.IMAP,), lambda r, g: r.identity.session)),
+    named("session_at_eas", web((DoorKind.EAS,), lambda r, g: r.identity.session)),
+    named("session_at_api", web((DoorKind.API,), lambda r, g: r.identity.session)),
+    named("owa_takes_device_secrets", web((OWA,), lambda r, g: r.identity.rung is Rung.DEVICE_SECRET)),
+    named(
+        "session_of_a_switched_off_account",
+        web((OWA,), lambda r, g: r.identity.session and g.reason == "account-disabled"),
+    ),
+    named(
+        "session_of_another_organisation",
+        web((OWA,), lambda r, g: r.identity.session and g.reason == "organisation-mismatch"),
+    ),
+    named(
+        "session_under_a_stale_snapshot",
+        web((WEBMAIL,), lambda r, g: r.identity.session and g.reason == "snapshot-stale"),
+    ),
+    named(
+        "eas_password_alone",
+        web((DoorKind.EAS,), lambda r, g: g.rule == "floor:rung" and r.identity.rung is Rung.NOTHING),
+    ),
+    named(
+        "ews_knowledge_enough",
+        web((DoorKind.EWS,), lambda r, g: g.rule == "floor:rung" and r.identity.rung is Rung.KNOWLEDGE),
+    ),
+    named("oab_forgotten", web((DoorKind.OAB,), lambda r, g: g.rule == "floor:rung")),
+    named("autodiscover_anonymous", web((DoorKind.AUTODISCOVER,), lambda r, g: not r.identity.account)),
+    named("mapi_serves_quarantined", web((DoorKind.MAPI,), lambda r, g: g.opinion is Opinion.QUARANTINE)),
+    named("eas_serves_blocked", web((DoorKind.EAS,), lambda r, g: g.reason == "device-blocked")),
+    named("ews_serves_revoked", web((DoorKind.EWS,), lambda r, g: g.reason == "credential-revoked")),
+    named(
+        "eas_takes_every_devices_secret", web((DoorKind.EAS,), lambda r, g: g.reason == "door-not-allowed")
+    ),
+    named(
+        "key_without_device_at_eas",
+        web((DoorKind.EAS,), lambda r, g: r.identity.rung is Rung.DEVICE_KEY and not r.identity.device),
+    ),
+]
+
+
+@pytest.mark.parametrize("mutant", WEB_MUTANTS, ids=lambda m: m.__name__)
+def test_every_planted_weakness_of_the_web_doors_is_found(world, mutant):
+    breaches = prove(clean(world).index(), "o", world.now, mutant).breaches
+    assert breaches
+    # Only at the doors where it was planted, so each line says where to look.
+    assert {b.door for b in breaches} <= {
+        "owa",
+        "ecp",
+        "webmail",
+        "imap",
+        "eas",
+        "ews",
+        "mapi",
+        "oab",
+        "autodiscover",
+        "api",
+    }
+
+
+def test_every_web_door_is_probed_with_and_without_a_session(world):
+    seen = {}
+
+    def spy(r, i, now):
+        got = decide(r, i, now)
+        if r.identity.session or not r.identity.claimed:
+            seen.setdefault(r.door, set()).add((bool(r.identity.session), r.identity.rung, got.passes))
+        return got
+
+    assert prove(world.index(), "o", world.now, spy).good
+    for door in (OWA, ECP, WEBMAIL):
+        assert (True, Rung.KNOWLEDGE_AND_CODE, True) in seen[door]
+        assert (True, Rung.DEVICE_KEY, True) in seen[door]
+        assert (True, Rung.KNOWLEDGE, False) in seen[door]
+        assert (False, Rung.NOTHING, False) in seen[door]
+    for door in (DoorKind.EAS, DoorKind.EWS, DoorKind.IMAP, DoorKind.API):
+        assert {passes for session, _, passes in seen[door] if session} == {False}
+
+
+def test_a_web_door_that_observes_is_open_by_mode_also_for_nobody(world):
+    world.with_policy(modes=(ModeEntry(OWA, Mode.OBSERVE, world.now + 500),))
+    proof = prove(world.index(), "o", world.now)
+    assert proof.good
+    assert {(o.door, o.until) for o in proof.open_by_mode} == {("owa", world.now + 500)}
+    assert "a browser without session" in {o.account for o in proof.open_by_mode}
+
+
 MUTANTS = [
     no_tls_needed,
     pop3_forgotten,
@@ -288,6 +400,9 @@ EXCEPTION = PolicyException("x", DoorKind.IMAP, Rung.KNOWLEDGE, "owner", "why", 
     [
         {"floors": ((DoorKind.IMAP, Rung.KNOWLEDGE),)},
         {"floors": ((DoorKind.WEBMAIL, Rung.DEVICE_SECRET),)},
+        {"floors": ((DoorKind.OWA, Rung.KNOWLEDGE),)},
+        {"floors": ((DoorKind.EAS, Rung.KNOWLEDGE),)},
+        {"networks": (Network("n", ("192.0.2.0/24",), ((DoorKind.EWS, Rung.NOTHING),)),)},
         {"networks": (Network("n", ("192.0.2.0/24",), ((DoorKind.POP3, Rung.NOTHING),)),)},
     ],
 )

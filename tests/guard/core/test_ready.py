@@ -160,3 +160,61 @@ def test_any_events_are_counted_and_never_raise(index, events):
     got = ready(events, index, T)
     assert got.looked_at == len(events)
     assert sum(s.logins for s in got.stopped) + got.unreadable <= len(events)
+
+
+# --- web doors
+
+
+def at_web(at, door, rung="nothing", account="", claimed="", source="203.0.113.5", **data):
+    """As the web doors record an admission."""
+    data = {"claimed": claimed, "rung": rung, "listener": "https", **data}
+    return Event(f"w{at}{door}{claimed}", at, "door.login.allowed", "o", account, "", door, source, data)
+
+
+def test_a_browser_without_a_session_is_nobody_in_particular(index):
+    got = ready(
+        [at_web(T - 9, "owa", program="Mozilla/5.0"), at_web(T - 5, "owa", program="Mozilla/5.0")], index, T
+    )
+    (stop,) = got.stopped
+    assert (stop.account, stop.door, stop.program, stop.logins) == ("(no session)", "owa", "Mozilla/5.0", 2)
+    assert stop.sources == ("203.0.113.5",)
+    assert not stop.likely_machine
+    assert got.unreadable == 0
+
+
+def test_a_person_with_code_or_passkey_is_not_stopped(index):
+    events = [
+        at_web(T - 9, "owa", "knowledge-and-code", "a1", "alice@example.org", session="s1"),
+        at_web(T - 8, "webmail", "device-key", "a1", "alice@example.org", session="s2"),
+    ]
+    assert ready(events, index, T).ready
+
+
+def test_a_password_at_activesync_names_account_and_program(index):
+    got = ready(
+        [at_web(T - 5, "eas", claimed="bob@example.org", program="Apple-iPhone15C2/2107.7")], index, T
+    )
+    (stop,) = got.stopped
+    assert (stop.account, stop.door, stop.program) == ("bob@example.org", "eas", "Apple-iPhone15C2/2107.7")
+    assert (stop.reason, stop.likely_machine) == ("rung-too-low", False)
+
+
+def test_the_hours_rhythm_of_the_record_makes_no_machine(index):
+    events = [
+        at_web(T - HOUR * n, "eas", claimed="bob@example.org", program=p)
+        for n in range(30)
+        for p in ("", "iOS")
+    ]
+    assert not ready(events, index, T).machines
+
+
+@pytest.mark.parametrize(
+    "program", ["python-requests/2.31", "ExchangeServicesClient/15.00.0847.030", "Java/17"]
+)
+def test_a_script_at_ews_is_a_machine(index, program):
+    (machine,) = ready([at_web(T - 5, "ews", claimed="bob@example.org", program=program)], index, T).machines
+    assert program in machine.why_machine
+
+
+def test_nobody_at_a_device_door_cannot_be_judged(index):
+    assert ready([at_web(T - 5, "ews", program="x")], index, T).unreadable == 1

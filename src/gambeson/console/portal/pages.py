@@ -11,7 +11,7 @@ import jinja2
 
 from .texts import Catalogue
 
-_KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
+_KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 
 
 def sources() -> dict[str, str]:

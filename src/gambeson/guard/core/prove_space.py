@@ -5,25 +5,26 @@ and one outside x one account for each name or group that the policy mentions, a
 mention. The countries and risks that rules tell apart, each with each, under every proof. Then, at the strongest
 and weakest proof, one fault at a time (a revoked credential, another organisation's device, no TLS, ...), and the
 moments at which something in the policy ends or begins.
+
+At the web doors a person comes with a session of the portal, at every rung (password, code, passkey), or with none; a
+session that was ended, and one that is shown at a mail program's door, must open nothing.
 """
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from gambeson.model.access import AccessRequest, DoorKind, Identity, Rung
+from gambeson.model.access import BROWSER_DOORS, AccessRequest, DoorKind, Identity, Rung
 from gambeson.model.asset import Account, Credential, CredentialKind, Device, DeviceKind, DeviceState
 from gambeson.model.organisation import Organisation
 from gambeson.model.rule import Policy
 from gambeson.model.snapshot import Snapshot, SnapshotIndex
 
-MAX_ACCOUNTS = 200
-MAX_CIRCUMSTANCES = 64
-_OUTSIDE = ("203.0.113.77", "198.51.100.77", "192.0.2.77", "100.64.0.77", "2001:db8:ffff::77", "8.8.8.8")
+from .prove_givens import FOREIGN, accounts, countries_and_risks, sources
+
 _ELSEWHERE = "198.18.255.255/32"
-_FOREIGN = "prove-another-organisation"
+_SESSION, _ENDED = "prove:session", "prove:ended-session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,10 @@ class Probe:
 
     @property
     def device_word(self) -> str:
-        """``none``, or state and kind."""
+        """``none``, a browser's session, or state and kind."""
         word = f"{self.state} {self.kind}" if self.state and self.kind else "none"
+        if self.request.identity.session:
+            word = "browser session"
         return f"{word}, {self.fault}" if self.fault else word
 
 
@@ -57,8 +60,8 @@ class Space:
         self.policy = index.policy.get(organisation, Policy(organisation))
         self.bypass_until = index.bypass_until.get(organisation, 0.0)
         self._now = now
-        self._accounts = list(_accounts(index, self._organisation, self.policy))
-        self._sources = list(_sources(self.policy))
+        self._accounts = list(accounts(index, self._organisation, self.policy))
+        self._sources = list(sources(self.policy))
         self._indexes: dict[float, SnapshotIndex] = {}
 
     def probes(self) -> Iterator[Probe]:
@@ -86,7 +89,11 @@ class Space:
                                 yield self._probe(
                                     door, source, network, word, account, rung, at, state=state, kind=kind
                                 )
+                        if door in BROWSER_DOORS and rung >= Rung.KNOWLEDGE:
+                            yield self._session(door, source, network, word, account, rung, at)
                 yield self._stranger(door, source, network, at)
+                if door in BROWSER_DOORS:
+                    yield self._nobody(door, source, network, at)
 
     def _moments(self) -> Iterator[tuple[float, tuple[DoorKind, ...]]]:
         """When exceptions and modes have just ended, and when a rule bound to hours or days holds."""
@@ -111,7 +118,7 @@ class Space:
     def _circumstances(self) -> Iterator[Probe]:
         """The countries and risks that rules tell apart, each with each, under every proof: without a device, and with
         one in good order and one in quarantine."""
-        given = list(_countries_and_risks(self.policy))
+        given = list(countries_and_risks(self.policy))
         states = (None, DeviceState.REGISTERED, DeviceState.QUARANTINED)
         for door in DoorKind:
             for network, source in self._sources:
@@ -165,20 +172,38 @@ class Space:
                     good, "the organisation is unknown", identity=replace(identity, organisation="gone")
                 )
                 yield _broken(
-                    good, "the organisation is another", identity=replace(identity, organisation=_FOREIGN)
+                    good, "the organisation is another", identity=replace(identity, organisation=FOREIGN)
                 )
                 off = replace(identity, account="off:a", device="off:d", credential=f"off:{rung.word}")
                 yield _broken(good, "the account is switched off", identity=off)
                 yield from self._on_any(good)
             bare = self._probe(door, source, network, word, account, Rung.NOTHING, at)
-            off = replace(bare.request.identity, claimed=f"off@{_FOREIGN}.invalid")
+            yield from self._session_faults(door, source, network, word, account, at)
+            off = replace(bare.request.identity, claimed=f"off@{FOREIGN}.invalid")
             yield _broken(bare, "the account is switched off", identity=off)
-            other = replace(bare.request.identity, claimed=f"foreign@{_FOREIGN}.invalid")
+            other = replace(bare.request.identity, claimed=f"foreign@{FOREIGN}.invalid")
             yield _broken(bare, "the account is another organisation's", identity=other)
             for failure in ("secret-wrong", "credential-revoked", "single-sign-on-not-offered"):
                 failed = replace(bare.request.identity, failure=failure)
                 yield _broken(bare, f"a presented credential failed ({failure})", identity=failed)
             yield from self._on_any(bare)
+
+    def _session_faults(
+        self, door: DoorKind, source: str, network: str, word: str, account: Account, at: float
+    ) -> Iterator[Probe]:
+        """Sessions of the portal that must open nothing here, with a code and with a passkey."""
+        for rung in (Rung.KNOWLEDGE_AND_CODE, Rung.DEVICE_KEY):
+            good = self._session(door, source, network, word, account, rung, at)
+            identity = good.request.identity
+            if door not in BROWSER_DOORS:
+                yield replace(good, fault="a session of the portal is shown at a mail program's door")
+                continue
+            yield _broken(good, "the session was ended", identity=replace(identity, session=_ENDED))
+            off = replace(identity, account="off:a", claimed=f"off@{FOREIGN}.invalid")
+            yield _broken(good, "the account is switched off", identity=off)
+            other = replace(identity, account="foreign:a", claimed=f"foreign@{FOREIGN}.invalid")
+            yield _broken(good, "the account is another organisation's", identity=other)
+            yield from self._on_any(good)
 
     def _on_any(self, probe: Probe) -> Iterator[Probe]:
         yield replace(
@@ -226,9 +251,36 @@ class Space:
             AccessRequest(door, identity, source), self._index(at), at, network, None, "a made-up name"
         )
 
+    def _session(
+        self,
+        door: DoorKind,
+        source: str,
+        network: str,
+        word: str,
+        account: Account,
+        rung: Rung,
+        at: float,
+    ) -> Probe:
+        """A person at a browser. A passkey is the person's: no device is behind it."""
+        bare = self._probe(door, source, network, word, account, rung, at)
+        identity = replace(bare.request.identity, session=_SESSION)
+        return replace(bare, request=replace(bare.request, identity=identity))
+
+    def _nobody(self, door: DoorKind, source: str, network: str, at: float) -> Probe:
+        """A browser without a session: nobody in particular, at a site of this organisation."""
+        identity = Identity("", self._organisation.id)
+        return Probe(
+            AccessRequest(door, identity, source),
+            self._index(at),
+            at,
+            network,
+            None,
+            "a browser without session",
+        )
+
     @property
     def _domain(self) -> str:
-        return self._organisation.domains[0] if self._organisation.domains else f"{_FOREIGN}.invalid"
+        return self._organisation.domains[0] if self._organisation.domains else f"{FOREIGN}.invalid"
 
     def _index(self, at: float) -> SnapshotIndex:
         """The made-up snapshot, fresh at ``at``."""
@@ -259,20 +311,21 @@ class Space:
             replace(whole, id="other-door:d", doors=()),
             replace(whole, id="machine-elsewhere:d", kind=DeviceKind.MACHINE, networks=(_ELSEWHERE,)),
             replace(whole, id="machine-unbound:d", kind=DeviceKind.MACHINE),
-            replace(whole, id="foreign:d", organisation=_FOREIGN, account="foreign:a"),
+            replace(whole, id="foreign:d", organisation=FOREIGN, account="foreign:a"),
             replace(whole, id="off:d", account="off:a"),
         ]
-        off = Account("off:a", own, f"off@{_FOREIGN}.invalid", enabled=False)
-        foreign = Account("foreign:a", _FOREIGN, f"foreign@{_FOREIGN}.invalid")
+        off = Account("off:a", own, f"off@{FOREIGN}.invalid", enabled=False)
+        foreign = Account("foreign:a", FOREIGN, f"foreign@{FOREIGN}.invalid")
         return Snapshot(
             number=1,
             made_at=at,
-            organisations=(self._organisation, Organisation(_FOREIGN, _FOREIGN, (f"{_FOREIGN}.invalid",))),
+            organisations=(self._organisation, Organisation(FOREIGN, FOREIGN, (f"{FOREIGN}.invalid",))),
             accounts=(*accounts, off, foreign),
             devices=tuple(devices),
             credentials=tuple(c for d in devices for c in self._credentials(d)),
-            policies=(self.policy, replace(self.policy, organisation=_FOREIGN)),
+            policies=(self.policy, replace(self.policy, organisation=FOREIGN)),
             bypass_until=((own, self.bypass_until),),
+            ended_sessions=(_ENDED,),
         )
 
     def _credentials(self, device: Device) -> Iterator[Credential]:
@@ -305,71 +358,3 @@ _BROKEN = {
 
 def _broken(probe: Probe, fault: str, identity: Identity) -> Probe:
     return replace(probe, request=replace(probe.request, identity=identity), fault=fault)
-
-
-def _countries_and_risks(policy: Policy) -> Iterator[tuple[str, int]]:
-    """Countries that the same rules mention are one, and one that no rule mentions stands for all others; risks only
-    matter by the thresholds that they reach. Where that is too much, not each with each."""
-    alike: dict[frozenset[int], str] = {frozenset(): ""}
-    for country in sorted({c.upper() for r in policy.rules for c in r.countries}):
-        where = frozenset(i for i, r in enumerate(policy.rules) if country in map(str.upper, r.countries))
-        alike.setdefault(where, country)
-    risks = sorted({0, 100, *(r.risk_at_least for r in policy.rules if r.risk_at_least is not None)})
-    for country in alike.values():
-        for risk in risks:
-            if (country or risk) and (
-                len(alike) * len(risks) <= MAX_CIRCUMSTANCES or not country or risk in (0, 100)
-            ):
-                yield country, risk
-
-
-def _accounts(
-    index: SnapshotIndex, organisation: Organisation, policy: Policy
-) -> Iterator[tuple[str, Account]]:
-    """One account that the policy does not mention, one for each it does, one for each group, one in all."""
-    domain = organisation.domains[0] if organisation.domains else f"{_FOREIGN}.invalid"
-    yield "anybody", Account("prove:anybody", organisation.id, f"prove.anybody@{domain}")
-    named: dict[str, None] = {}
-    groups: dict[str, None] = {}
-    for e in policy.exceptions:
-        named.update(dict.fromkeys(e.accounts))
-        groups.update(dict.fromkeys(e.groups))
-    for rule in policy.rules:
-        named.update(dict.fromkeys(rule.accounts))
-        groups.update(dict.fromkeys(rule.groups))
-    for mode in policy.modes:
-        named.update(dict.fromkeys([mode.account] if mode.account else []))
-        groups.update(dict.fromkeys([mode.group] if mode.group else []))
-    seen = set()
-    for name in list(named)[:MAX_ACCOUNTS]:
-        account = index.account_by_address.get(name) or index.account.get(name)
-        if account is not None and account.organisation == organisation.id and account.id not in seen:
-            seen.add(account.id)
-            yield account.address, replace(account, enabled=True)
-    for group in list(groups)[:MAX_ACCOUNTS]:
-        address = f"prove.member{len(seen)}@{domain}"
-        seen.add(address)
-        yield f"a member of {group}", Account(f"prove:{group}", organisation.id, address, groups=(group,))
-    if len(groups) > 1:
-        address = f"prove.everywhere@{domain}"
-        yield "a member of all groups", Account("prove:*", organisation.id, address, groups=tuple(groups))
-
-
-def _sources(policy: Policy) -> Iterator[tuple[str, str]]:
-    """One address of every declared range (the first four of a network), then one in none of them."""
-    ranges = []
-    for network in policy.networks:
-        for i, cidr in enumerate(network.cidrs):
-            try:
-                one = ipaddress.ip_network(cidr, strict=False)
-            except ValueError:
-                continue
-            ranges.append(one)
-            if i < 4:
-                yield network.name, str(one[min(1, one.num_addresses - 1)])
-    for candidate in _OUTSIDE:
-        if not any(ipaddress.ip_address(candidate) in one for one in ranges):
-            yield "outside", candidate
-            return
-    # The policy declares the whole Internet: then nothing is outside, and any address stands for it.
-    yield "everywhere", _OUTSIDE[0]

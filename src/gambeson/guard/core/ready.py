@@ -6,6 +6,10 @@ weekday and hour of the coming week. What would be refused is gathered by accoun
 What a hard floor keeps out by now (a device that was revoked since, a switched-off account) is kept out in every
 mode: enforcement changes nothing for it, and it is not listed.
 
+At the web doors a person without a session is nobody in particular, so the entry has no name but door, program and
+address. An admission is recorded there once an hour at most, so the clock says nothing: a machine is known by what it
+calls itself.
+
 A program that signs in by the clock, from one place, with a password and without giving its name is likely a
 *machine* (a scanner, a ticket system, a script): it cannot read a refusal and wants a machine credential.
 """
@@ -18,7 +22,14 @@ from itertools import pairwise
 from math import ceil, inf
 from statistics import median
 
-from gambeson.model.access import AccessRequest, DoorKind, Identity, Rung
+from gambeson.model.access import (
+    BROWSER_DOORS,
+    DEVICE_WEB_DOORS,
+    AccessRequest,
+    DoorKind,
+    Identity,
+    Rung,
+)
 from gambeson.model.event import Event
 from gambeson.model.snapshot import SnapshotIndex
 
@@ -31,6 +42,31 @@ WEEK = 7 * 86400.0
 MIN_SIGHTINGS = 8  # fewer logins show no rhythm
 RHYTHM = 0.1  # how far, of the usual interval, an interval strays from it where a clock keeps it
 REGULAR = 0.8  # of the intervals; a machine pauses for the night or its restart, too
+NOBODY = "(no session)"
+_WEB_DOORS = frozenset((*BROWSER_DOORS, *DEVICE_WEB_DOORS))
+# How libraries and scripts begin their User-Agent (RFC 9110 section 10.1.5): nobody reads a page with them.
+_LIBRARIES = (
+    "python",
+    "curl",
+    "wget",
+    "java/",
+    "okhttp",
+    "go-http-client",
+    "powershell",
+    "windowspowershell",
+    "exchangeservicesclient",
+    "exchangelib",
+    "perl",
+    "libwww",
+    "ruby",
+    "php",
+    "axios",
+    "node-fetch",
+    "prtg",
+    "zabbix",
+    "nagios",
+    "check_",
+)
 _IN_EVERY_MODE = frozenset(name for name, _ in HARD) | {QUARANTINE}
 
 
@@ -108,7 +144,7 @@ def ready(events: Iterable[Event], index: SnapshotIndex, now: float, organisatio
         if decision.passes or decision.rule in _IN_EVERY_MODE:
             continue
         account = index.account.get(request.identity.account)
-        name = account.address if account is not None else request.identity.claimed
+        name = account.address if account is not None else request.identity.claimed or NOBODY
         group = groups.setdefault((name, event.device, event.door, _program(event)), _Group())
         group.times.append(event.at)
         group.sources.add(event.source)
@@ -133,7 +169,7 @@ def _request(event: Event, index: SnapshotIndex) -> AccessRequest | None:
     except ValueError:
         return None
     claimed = str(event.data.get("claimed", ""))
-    if not event.account and not claimed:
+    if not event.account and not claimed and door not in BROWSER_DOORS:
         return None
     identity = Identity(claimed, event.organisation)
     if event.account:
@@ -185,11 +221,19 @@ def _stopped(key: tuple[str, str, str, str], group: _Group) -> Stopped:
         sources=tuple(sorted(group.sources)),
         risk=group.risk,
         risk_reasons=group.risk_reasons,
-        # At submission the name is that of HELO, which every machine has to say.
-        why_machine=""
-        if group.proven or (program and door != DoorKind.SUBMISSION)
-        else _rhythm(group.times, group.sources),
+        why_machine="" if group.proven else _why_machine(door, program, group),
     )
+
+
+def _why_machine(door: str, program: str, group: _Group) -> str:
+    if door in _WEB_DOORS:
+        if program.lower().startswith(_LIBRARIES):
+            return f"calls itself {program[:60]}, which programs written for one purpose do"
+        return ""
+    # At submission the name is that of HELO, which every machine has to say.
+    if program and door != DoorKind.SUBMISSION:
+        return ""
+    return _rhythm(group.times, group.sources)
 
 
 def _rhythm(times: list[float], sources: set[str]) -> str:

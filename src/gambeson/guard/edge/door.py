@@ -61,7 +61,7 @@ class Door:
         self.gate: Gate | None = None  # decides of every HTTP request; none: they are answered 503
         self.web: set[WebConnection] = set()
         self.web_told: dict[str, float] = {}  # site that could not be reached: when that was recorded last
-        self.web_hosts: frozenset[str] = frozenset(settings.web.portal_hosts)
+        self.web_hosts: frozenset[str] = settings.portal_hosts
         self.stopping = False
         self.loop = asyncio.get_running_loop()
         self._began = time.time() - self.loop.time()
@@ -92,7 +92,7 @@ class Door:
         """Judge by this snapshot from now on."""
         now = time.time()
         self.index = index
-        self.web_hosts = frozenset((*index.site_by_host, *self.settings.web.portal_hosts))
+        self.web_hosts = self.settings.portal_hosts | index.site_by_host.keys()
         self._index_age = max(0.0, now - index.snapshot.made_at)
         self._index_at = self.loop.time()
 

@@ -108,3 +108,9 @@ class DoorSettings:
     upstream_authorities: Mapping[str, str] = field(default_factory=dict)  # CA file's path: its PEM text
     countries: CountryTable | None = None  # None: no country is known
     directory: OpenDirectory | None = None  # who knows the passwords of accounts whose source is ldap
+
+    @property
+    def portal_hosts(self) -> frozenset[str]:
+        """The portal's name, served beside the names of the sites; empty without a portal."""
+        own = (self.portal.host,) if self.portal is not None else ()
+        return frozenset((*own, *self.web.portal_hosts))

@@ -108,7 +108,7 @@ def test_nobody_knows_a_host_that_no_site_has():
 def test_without_a_snapshot_or_a_key_nobody_comes_in():
     async def talk(gates: Gates) -> None:
         cookie = f"__Host-gambeson-session={gates.console.token()}"
-        gates.gate.people.key = None
+        gates.gate.people.sessions.key = None
         assert (await gates.answer(browse("/", cookies=cookie))).status == 503
         gates.door.device_key = b""
         signed = ask(

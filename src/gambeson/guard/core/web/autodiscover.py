@@ -100,10 +100,7 @@ def read_soap(request: WebRequest, octets: bytes, whole: bool) -> Message:
     if len(actions) > 1:
         raise SoapError("header-twice")
     message = read_message(octets, True, request.header("content-type"), actions[0] if actions else None)
-    if (
-        message.namespace != AUTODISCOVER
-        or message.operation not in OPERATIONS
-    ):
+    if message.namespace != AUTODISCOVER or message.operation not in OPERATIONS:
         raise SoapError("operation-not-open")
     if not set(message.headers) <= _HEADERS:
         raise SoapError("header-not-open")

@@ -82,7 +82,9 @@ def refuse(message: Message, operations: frozenset[str]) -> Answer | None:
         sentence = f"The SOAP header {strange[0]} is not allowed here."
         return refused(f"ews-{word} {strange[0]}", sentence, message.version)
     if message.namespace != MESSAGES or message.operation not in operations:
-        sentence = f"{message.operation} is not open to this program; an administrator can allow it for the site."
+        sentence = (
+            f"{message.operation} is not open to this program; an administrator can allow it for the site."
+        )
         return refused(f"ews-operation {message.operation}", sentence, message.version)
     return None
 

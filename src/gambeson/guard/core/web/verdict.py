@@ -45,7 +45,9 @@ class Forward:
     Authorization goes on only where ``authorization`` says so. ``idle`` is how many seconds the
     mail server may keep silent. ``rule`` is for the record. ``cookies``: the door's own, set on the answer.
     ``set_cookie`` gets each Set-Cookie value of the server and gives those that are sent instead (the door still drops
-    what no server may set); ``answered`` is told the status of the server's final answer.
+    what no server may set); ``answered`` is told the status of the server's final answer. ``rewrite`` gets status,
+    headers (lower-case names) and the whole body of the server's answer, at most ``rewrite_limit`` octets, and gives
+    the body that is sent instead; where it gives None, or the answer is longer, 502 is sent.
     """
 
     site: Site
@@ -58,6 +60,8 @@ class Forward:
     rule: str = ""
     set_cookie: Callable[[str], tuple[str, ...]] | None = field(default=None, repr=False)
     answered: Callable[[int], None] | None = field(default=None, repr=False)
+    rewrite: Callable[[int, Headers, bytes], bytes | None] | None = field(default=None, repr=False)
+    rewrite_limit: int = 262144
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Doorstep:
 
     def _enter(self, request: WebRequest, site: Site) -> Verdict | Awaitable[Verdict]:
         codes = [value for name, value in request.parameters if name == "code"]
-        state, link = request.cookie(STATE_COOKIE), self._people.link
+        state, link = request.cookie(STATE_COOKIE), self._people.sessions.link
         if len(codes) != 1 or not 0 < len(codes[0]) <= MAX_CODE:
             return self._no_entry(request, "no-code")
         if STATE.match(state) is None:
@@ -59,7 +59,7 @@ class Doorstep:
                 # Another tab was faster. The code is left to end by itself.
                 return lead(303, safe_path(request.parameter("to")), "here-already")
             return self._no_entry(request, "no-state")
-        if link is None or self._people.key is None or self._people.door.index is None:
+        if link is None or self._people.sessions.key is None or self._people.door.index is None:
             return not_now(request, "no-portal")
         ask = RedeemAsk(
             code=codes[0],
@@ -75,7 +75,7 @@ class Doorstep:
         try:
             given = await link.redeem(ask)
             now = time.time()
-            claims = people.opened(given.token, request.host, now)
+            claims = people.sessions.open(given.token, request.host, now)
         except PortalRefused as refused:
             return self._no_entry(request, f"code-{refused.reason}"[:64])
         except TokenError as error:
@@ -106,7 +106,7 @@ class Doorstep:
         if not token:
             return False
         try:
-            return self._people.opened(token, request.host, now).account != claims.account
+            return self._people.sessions.open(token, request.host, now).account != claims.account
         except TokenError:
             return True  # nobody knows whose it was
 
@@ -133,17 +133,17 @@ class Doorstep:
         people, now = self._people, time.time()
         token = request.cookie(SESSION_COOKIE)
         try:
-            claims = people.opened(token, request.host, now)
+            claims = people.sessions.open(token, request.host, now)
         except TokenError:
             return self._left(request)
-        people.end(claims, request.host, now)
+        people.sessions.end(claims, request.host, now)
         return self._sign_out(request, token)
 
     async def _sign_out(self, request: WebRequest, token: str) -> Verdict:
         people = self._people
         try:
-            if people.link is not None:
-                await people.link.sign_out(SignOutAsk(token=token))
+            if people.sessions.link is not None:
+                await people.sessions.link.sign_out(SignOutAsk(token=token))
         except (PortalRefused, PortalGone) as error:
             people.record.turned_away(
                 "door.leave.failed",

@@ -90,7 +90,7 @@ class WebGate:
         self._portal_site = portal.site if portal is not None else None
         self.record = WebRecord(door)
         self.people = People(door, self.record, link, portal.origin if portal is not None else "")
-        self.people.key = session_key
+        self.people.sessions.key = session_key
         self.devices = Devices(door, self.record)
         self.device_rules: dict[DoorKind, DeviceRule] = self.devices.rules
         self.answer_local: dict[str, LocalAnswer] = {}
@@ -102,12 +102,12 @@ class WebGate:
         key = load_pem_public_key(pem.encode())
         if not isinstance(key, Ed25519PublicKey):
             raise ValueError("the session key is of another kind than this version uses")
-        self.people.key = key
+        self.people.sessions.key = key
 
     def close(self) -> None:
         """No work goes on behind."""
         self._sweeping.cancel()
-        self.people.close()
+        self.people.sessions.close()
 
     def judge(self, request: WebRequest, client: WebClient) -> Verdict | Awaitable[Verdict]:
         """The verdict. Raises nothing, also where it is awaited."""

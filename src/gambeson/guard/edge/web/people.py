@@ -8,21 +8,19 @@ where the policy only observes, they pass as they did before.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
 import secrets
 import time
 from collections.abc import Awaitable
+from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 from inspect import isawaitable
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from gambeson.guard.core.decide import decide
 from gambeson.guard.core.refusal import refusal
-from gambeson.guard.core.session_token import RENEW_BELOW, Claims, TokenError, open_token
+from gambeson.guard.core.session_token import Claims, TokenError
 from gambeson.guard.core.web import cookie_binding
 from gambeson.guard.core.web.device_lane import foreign
 from gambeson.guard.core.web.origin import (
@@ -42,11 +40,11 @@ from gambeson.model.access import AccessRequest, DoorKind, Identity, Mechanism
 from gambeson.model.decision import Decision
 from gambeson.model.snapshot import SnapshotIndex
 from gambeson.model.web import Route, Site, WebRequest, WebSignIn
-from gambeson.process.portal_messages import RenewAsk
 
-from .portal_link import PortalGone, PortalLink, PortalRefused
+from .portal_link import PortalLink
 from .record import WebRecord
 from .replies import PORTAL_CHALLENGE, lead, not_now, say
+from .sessions import Sessions
 from .shelf import Shelf
 from .signin import Person, SignedIn, Way, WayError
 from .signin.as_is import AsIs, passes_on
@@ -61,7 +59,6 @@ STATE_SECONDS = 600
 STATE = re.compile(r"[0-9a-f]{64}\Z")
 KEPT = 10.0  # seconds that a decision is kept under one snapshot
 MAX_KEPT = 20_000
-MAX_ENDED = 100_000
 
 
 def set_cookie(name: str, value: str, seconds: int = -1) -> str:
@@ -72,11 +69,11 @@ def set_cookie(name: str, value: str, seconds: int = -1) -> str:
 
 
 class People:
-    """``portal`` is the portal's origin (empty: there is none). ``key`` verifies session tokens (None: not yet)."""
+    """``portal`` is the portal's origin (empty: there is none)."""
 
     def __init__(self, door: Door, record: WebRecord, link: PortalLink | None, portal: str) -> None:
-        self.door, self.record, self.link, self.portal = door, record, link, portal
-        self.key: Ed25519PublicKey | None = None
+        self.door, self.record, self.portal = door, record, portal
+        self.sessions = Sessions(link, self._over)
         self.boxes = Basic()
         self._tokens = Tokens(door.keeper)
         self._ways: dict[WebSignIn, Way] = {
@@ -86,10 +83,6 @@ class People:
             WebSignIn.HEADER: Header(self._tokens),
         }
         self._admitted: Shelf[Person] = Shelf(MAX_KEPT)
-        self._ended: Shelf[bool] = Shelf(MAX_ENDED)
-        self._next: Shelf[tuple[str, Claims]] = Shelf(MAX_KEPT)
-        self._renewing: set[tuple[str, str]] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._mark: object = None
         self._witness = b"", b""
 
@@ -106,7 +99,7 @@ class People:
     ) -> Verdict | Awaitable[Verdict]:
         """The verdict of the web lane."""
         index, kind = self.door.index, route.door
-        if index is None or self.key is None or kind is None:
+        if index is None or self.sessions.key is None or kind is None:
             return not_now(request, "not-ready")
         if index.memo is not self._mark:
             # A newer snapshot, not the same one known to be true until later: nothing is kept from before.
@@ -130,9 +123,14 @@ class People:
             if isinstance(found, Answer):
                 return found
             return self._without_session(request, site, route, index, actions, idle, now, found)
-        if now >= found.claims.expires - RENEW_BELOW:
-            self._renew(found, request)
-        found, cookies = self._newest(found, request.host, now)
+        self.sessions.renew(found.token, found.claims, request.host, request.source, now)
+        newest, claims = self.sessions.newest(found.token, found.claims, request.host, now)
+        cookies: tuple[str, ...] = ()
+        if newest != found.token:
+            found, cookies = (
+                replace(found, token=newest, claims=claims),
+                (set_cookie(SESSION_COOKIE, newest),),
+            )
         return self._forward(request, site, route, found, actions, idle, cookies, now)
 
     def _forward(
@@ -197,13 +195,11 @@ class People:
         if not token:
             return "no-session"
         try:
-            claims = self.opened(token, request.host, now)
+            claims = self.sessions.open(token, request.host, now)
         except TokenError as error:
-            if error.reason not in ("expired", "malformed"):
+            if error.reason not in ("expired", "malformed", "ended"):
                 self._turned_away(request, kind, f"token-{error.reason}")
             return f"session-{error.reason}"
-        if self._ended.get(claims.session, now):
-            return "session-ended"
         identity = identity_of(claims, index)
         access = self._access(request, identity, kind, index)
         decision = self._decide(access, index, now)
@@ -235,18 +231,11 @@ class People:
     def here(self, request: WebRequest, now: float) -> bool:
         """Whether the browser has a session in force at this host."""
         try:
-            claims = self.opened(request.cookie(SESSION_COOKIE), request.host, now)
+            claims = self.sessions.open(request.cookie(SESSION_COOKIE), request.host, now)
         except TokenError:
             return False
         index = self.door.index
-        ended = index is None or claims.session in index.ended_sessions
-        return not ended and not self._ended.get(claims.session, now)
-
-    def opened(self, token: str, host: str, now: float) -> Claims:
-        """The claims of a token for this host. Raises TokenError."""
-        if self.key is None:
-            raise TokenError("not-ready")
-        return open_token(token, self.key, host, now)
+        return index is not None and claims.session not in index.ended_sessions
 
     def _access(
         self, request: WebRequest, identity: Identity, kind: DoorKind, index: SnapshotIndex
@@ -341,58 +330,12 @@ class People:
             path=request.path[:200],
         )
 
-    # -- a session's life
+    # -- what is remembered
 
-    def end(self, claims: Claims, host: str, now: float) -> None:
-        """The session is over in this process from now on; the snapshot says so to all."""
-        self._ended.put(claims.session, True, claims.issued + 2 * 900.0, now)
+    def _over(self, claims: Claims, host: str) -> None:
+        """A session ended here."""
         self._admitted.clear()
-        self._next.drop((claims.session, host))
         self.boxes.forget(claims.session, host)
-
-    def _newest(self, person: Person, host: str, now: float) -> tuple[Person, tuple[str, ...]]:
-        """The person with the newest token, and the cookie that brings it to the browser."""
-        key = (person.claims.session, host)
-        found = self._next.get(key, now)
-        if found is None:
-            return person, ()
-        token, claims = found
-        if claims.expires <= person.claims.expires:
-            if token == person.token:
-                self._next.drop(key)  # it has arrived
-            return person, ()
-        return Person(token, claims, person.account, person.access), (set_cookie(SESSION_COOKIE, token),)
-
-    def _renew(self, person: Person, request: WebRequest) -> None:
-        key = (person.claims.session, request.host)
-        now = time.time()
-        if self.link is None or key in self._renewing or self._next.get(key, now) is not None:
-            return
-        self._renewing.add(key)
-        task = asyncio.get_running_loop().create_task(self._renewed(person, key, request.source))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _renewed(self, person: Person, key: tuple[str, str], source: str) -> None:
-        assert self.link is not None
-        try:
-            given = await self.link.renew(RenewAsk(token=person.token, source=source))
-            now = time.time()
-            claims = self.opened(given.token, key[1], now)
-            mine = person.claims
-            if (claims.session, claims.account, claims.organisation) == (
-                mine.session,
-                mine.account,
-                mine.organisation,
-            ):
-                self._next.put(key, (given.token, claims), claims.expires, now)
-        except PortalRefused as refused:
-            if refused.reason in ("gone", "ended"):
-                self.end(person.claims, key[1], time.time())
-        except (PortalGone, TokenError):
-            pass  # the token there is holds until it ends; the next request asks again
-        finally:
-            self._renewing.discard(key)
 
     def witness_key(self) -> bytes:
         """The key of cookies' witnesses: the same in all doors, and after a restart."""
@@ -408,9 +351,4 @@ class People:
         self.boxes.sweep(now)
         self._tokens.sweep(now)
         self._admitted.sweep(now)
-        self._next.sweep(now)
-
-    def close(self) -> None:
-        """No renewal goes on."""
-        for task in self._tasks:
-            task.cancel()
+        self.sessions.sweep(now)

@@ -63,6 +63,22 @@ class WebRecord:
             told = {"mechanism": mechanism, "program": program[:MAX_PROGRAM], "failure": failure}
             self._write("door.login.refused", access, decision, told)
 
+    def noticed(self, kind: str, key: tuple[str, ...], access: AccessRequest, **data: Any) -> None:
+        """Record something about who was proven, once in an hour for each ``key``."""
+        now = self._door.counting()
+        if self._known.get((kind, *key), now):
+            return
+        recorded = self._door.recorder.record(
+            kind,
+            identity=access.identity,
+            door=access.door.value,
+            source=access.source,
+            credential=access.identity.credential,
+            **data,
+        )
+        if recorded:
+            self._known.put((kind, *key), True, now + ONCE_SECONDS, now)
+
     def turned_away(self, kind: str, prefix: str, source: str, door: str = "", **data: Any) -> None:
         """Record a request that nobody was judged for."""
         if not self._flooded(f"{prefix} {kind} {data.get('why', '')}"):

@@ -1,6 +1,7 @@
 """Forwarding: what a gate lets through goes out on the client's own upstream connection, and the answer comes back.
 
 One request at a time. Neither side's octets are kept: a peer that does not take them stops the reading of the other.
+Only an answer that the verdict rewrites is kept until it is whole, and it has a limit.
 When the identity on the client's connection changes, the upstream connection does not go on with it.
 """
 
@@ -36,6 +37,7 @@ class Relay:
         "_client",
         "_forward",
         "_head",
+        "_held",
         "_opening",
         "_out",
         "_upstream",
@@ -51,6 +53,7 @@ class Relay:
         self._out = b""
         self._bound = False  # the server has signed in the connection itself, or offered to
         self._chunked_out = False
+        self._held: tuple[AnswerHead, bytearray] | None = None  # an answer that will be rewritten
         self.answering = False  # the head of the answer has gone out
 
     def start(self, forward: Forward, head: RequestHead, peeked: bytes) -> bool:
@@ -72,6 +75,7 @@ class Relay:
         except ValueError:
             return False
         self._forward, self._head = forward, head
+        self._held = None
         self.answering = False
         identity = _binding(forward.access)
         upstream = self._upstream
@@ -188,6 +192,7 @@ class Relay:
     def _let_go(self) -> None:
         upstream, self._upstream = self._upstream, None
         self._bound = False
+        self._held = None
         if upstream is not None:
             upstream.release()
 
@@ -217,6 +222,10 @@ class Relay:
         """The answer's head, and what came of its body with it."""
         client, forward, request = self._client, self._forward, self._head
         if upstream is not self._upstream or forward is None or request is None:
+            return
+        if forward.rewrite is not None:
+            self._held = (head, bytearray())
+            self._hold(upstream, forward, piece, done)
             return
         self.answering = True
         if head.status == 401 and any(
@@ -258,6 +267,9 @@ class Relay:
         if upstream is not self._upstream:
             return
         client = self._client
+        if self._held is not None and self._forward is not None:
+            self._hold(upstream, self._forward, piece, done)
+            return
         if self._chunked_out:
             piece = chunk(piece) if piece else b""
             if done:
@@ -266,6 +278,46 @@ class Relay:
             client.write(piece)
         if done:
             client.answered()
+
+    def _hold(self, upstream: Upstream, forward: Forward, piece: bytes, done: bool) -> None:
+        """More of an answer that will be rewritten; the whole of it goes out in its new form."""
+        assert self._held is not None
+        assert forward.rewrite is not None
+        client, (head, body) = self._client, self._held
+        body += piece
+        if len(body) > forward.rewrite_limit:
+            self._let_go()
+            client.failed(502, "answer-too-long", f"more than {forward.rewrite_limit} octets to rewrite")
+            return
+        if not done:
+            return
+        self._held = None
+        try:
+            made = forward.rewrite(head.status, head.headers, bytes(body))
+        except Exception as error:
+            made, why = None, f"rewriting failed: {type(error).__name__}"
+        else:
+            why = f"an answer {head.status} that can't be rewritten"
+        if forward.answered is not None:
+            forward.answered(head.status)
+        if made is None:
+            self._let_go()
+            client.failed(502, "answer-not-rewritten", why)
+            return
+        bodiless = upstream.head_only or head.status in (204, 304)
+        self.answering = True
+        close = client.closes or client.door.stopping
+        out = response_head(
+            _bound_cookies(head, forward),
+            forward.actions,
+            forward.cookies,
+            length=-1 if bodiless else len(made),
+            close=close,
+        )
+        client.write(out if bodiless else out + made)
+        if close:
+            client.closes = True
+        client.answered()
 
     def upstream_lost(self, upstream: Upstream, why: str) -> None:
         """The server's connection is gone, or can't be trusted any more."""

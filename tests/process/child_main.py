@@ -189,6 +189,7 @@ async def door_main(birth, refused):
         drain = asyncio.create_task(life.draining.wait())
         await asyncio.wait((stop, drain), return_when=asyncio.FIRST_COMPLETED)
         server.close()
+        await asyncio.sleep(0.2)  # whoever was accepted already has a session by then
         if not sessions:
             life.stop()
         await stop

@@ -16,12 +16,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from gambeson.guard.core.identify import only_domain
 from gambeson.model.address import canonical_domain
 from gambeson.model.server import MailServer
+from gambeson.model.web import Site
 from gambeson.model.snapshot import Snapshot, SnapshotIndex
 from gambeson.process.call import NobodyThere
 from gambeson.process.channel import ChannelGone, ChannelRefused
@@ -36,6 +38,7 @@ from .place import Place
 from .plan import Planner, store_url
 
 PUBLISH_SECONDS = 1.0
+T = TypeVar("T")
 
 
 class InstallationError(Exception):
@@ -148,19 +151,17 @@ class Installation:
 
         now = time.time()
         url = self.config.organisation.enrolment_url
-        made, _ = build_snapshot(self.store.load_snapshot_parts(now), self.servers(), 0, now, url)
+        parts = self.store.load_snapshot_parts(now)
+        made, _ = build_snapshot(parts, self.servers(), 0, now, url, self.sites())
         return SnapshotIndex(made)
 
     def servers(self) -> tuple[MailServer, ...]:
         """The mail servers behind the doors: the settings', else those that the last ``up`` was given or brought."""
-        if self.config.servers or not self.place.servers.is_file():
-            return self.config.servers
-        try:
-            return msgspec.json.decode(self.place.servers.read_bytes(), type=tuple[MailServer, ...])
-        except (OSError, msgspec.MsgspecError):
-            raise InstallationError(
-                f"{self.place.servers} cannot be read; start gambeson up once.", 3
-            ) from None
+        return self.config.servers or _remembered(self.place.servers, MailServer)
+
+    def sites(self) -> tuple[Site, ...]:
+        """The web applications behind the https door, likewise."""
+        return self.config.sites or _remembered(self.place.sites, Site)
 
     def tell(self) -> Told:
         """Have every door act on the store as it is now, within a second; nothing to do where nothing runs."""
@@ -220,6 +221,16 @@ def opened(data: Path, config: Config) -> Iterator[Installation]:
         finally:
             for sock in installation._sockets:
                 sock.close()
+
+
+def _remembered(path: Path, kind: type[T]) -> tuple[T, ...]:
+    """What the last ``up`` wrote there; nothing where it never ran. Raises InstallationError."""
+    if not path.is_file():
+        return ()
+    try:
+        return tuple(msgspec.json.decode(path.read_bytes(), type=list[kind]))  # type: ignore[valid-type]
+    except (OSError, msgspec.MsgspecError):
+        raise InstallationError(f"{path} cannot be read; start gambeson up once.", 3) from None
 
 
 def error_code(error: StoreError) -> int:

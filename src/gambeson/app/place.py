@@ -79,6 +79,11 @@ class Place:
         return self.data / "servers.json"
 
     @property
+    def sites(self) -> Path:
+        """The web applications, likewise."""
+        return self.data / "sites.json"
+
+    @property
     def backups(self) -> Path:
         """Backups that an upgrade takes before it changes anything."""
         return self.data / "backups"

@@ -35,6 +35,7 @@ from gambeson.settings import Config, SecretRef
 from gambeson.store.urls import sqlite_url
 
 from .edge import listener_settings
+from .engines import asked_by_engines, decision_plan
 from .place import Place
 from .web_plan import (
     PortalPlace,
@@ -293,7 +294,8 @@ class Planner:
         doors, throttle = config.doors, config.throttle
         # Each process counts for itself: together they must not allow more than the settings say.
         share = doors.processes
-        listeners = tuple(listener_settings(each, config) for each in self.listens if each.role == DOORS)
+        mine = [each for each in self.listens if each.role == DOORS]
+        listeners = tuple(listener_settings(each, config) for each in mine if not asked_by_engines(each))
         return DoorPlan(
             hostname=self.hostname,
             listeners=listeners,
@@ -324,6 +326,7 @@ class Planner:
                 known_source_per_hour=throttle.known_source_limit,
             ),
             country_table=doors.country_table,
+            decision_api=decision_plan(config, mine, self._secret),
             directory=self._directory(door_share),
         )
 

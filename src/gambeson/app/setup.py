@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gambeson.guard.edge.countries import CountryTable, CountryTableError
 from gambeson.model.server import MailServer
+from gambeson.model.web import Site
 from gambeson.playground import sample
 from gambeson.process.privileges import user_ids
 from gambeson.process.run_directory import RunError, close_folder, give_file, held, own_folder
@@ -207,9 +208,10 @@ def _write_public(path: Path, text: str) -> None:
     write_whole(path, text, mode=0o644)
 
 
-def remember_servers(place: Place, servers: Sequence[MailServer]) -> None:
+def remember_servers(place: Place, servers: Sequence[MailServer], sites: Sequence[Site] = ()) -> None:
     """Keep what the doors stand before, for the commands that look at it from outside the processes."""
     write_whole(place.servers, msgspec.json.encode(tuple(servers)))
+    write_whole(place.sites, msgspec.json.encode(tuple(sites)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from gambeson.settings import Config, SettingsError
 
 from . import setup
 from .edge import edge_listens
+from .engines import decision_listens
 from .place import Place
 from .plan import (
     PLAYGROUND_USERS,
@@ -78,7 +79,7 @@ def run(
         with store:
             if planner.playground is not None:
                 passwords = planner.passwords = setup.sample_organisation(place, store)
-        setup.remember_servers(place, planner.servers)
+        setup.remember_servers(place, planner.servers, planner.sites)
         setup.hand_over(place, planner.users)
         if upgrade is not None:
             told(f"The store was upgraded; the backup from before is {upgrade.backup}.")
@@ -134,7 +135,8 @@ def _settled(listens: tuple[Listen, ...]) -> tuple[Listen, ...]:
 
 def _beside(config: Config, instance: str) -> tuple[Listen, ...]:
     """The Unix sockets: of an edge, and of the portal."""
-    return edge_listens(config) + (portal_listens(instance) if config.portal.host else ())
+    beside = edge_listens(config) + decision_listens(config)
+    return beside + (portal_listens(instance) if config.portal.host else ())
 
 
 def _playground_users(place: Place) -> dict[str, str]:

@@ -13,6 +13,7 @@ from gambeson.model.server import Endpoint, MailServer
 from gambeson.model.web import Site
 
 from .data import Keeper, OrganisationDefaults, SnapshotAge, Store, Submission, Throttle
+from .decision_api import DecisionApi
 from .declare import Problem, section, setting, tables
 from .doors import Doors, Listen, Tls, Users
 from .kinds import PATH
@@ -41,6 +42,7 @@ class Config:
     server: tuple[Server, ...] = tables(Server)
     portal: Portal = section(Portal)
     site: tuple[WebSite, ...] = tables(WebSite)
+    decision_api: DecisionApi = section(DecisionApi)
     organisation: OrganisationDefaults = section(OrganisationDefaults)
     submission: Submission = section(Submission)
     store: Store = section(Store)
@@ -81,6 +83,12 @@ class Config:
         yield from self._check_sites(seen)
         for name in ("smtp", "lmtp"):
             yield from self._check_loop(f"notices.{name}", getattr(self.notices, name))
+        if self.decision_api.on and self.doors.processes > 1:
+            yield Problem(
+                "doors.processes",
+                "is more than 1, but with [decision_api] one process must count what engines ask and report; leave it "
+                "at 1",
+            )
         if self.ldap.url and self.doors.processes > 1:
             yield Problem(
                 "doors.processes",

@@ -43,7 +43,7 @@ class SubRequest:
 
 
 def read_sub_request(headers: list[tuple[bytes, bytes]], hosts: Container[str]) -> SubRequest:
-    """``headers`` of the sub-request, names in lower case; ``hosts`` are the names that are served. Raises HeadError."""
+    """``headers`` of the sub-request, names in lower case; ``hosts`` are the names served. Raises HeadError."""
     ours: dict[bytes, bytes] = {}
     others: list[tuple[bytes, bytes]] = []
     for name, value in headers:

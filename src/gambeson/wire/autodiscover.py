@@ -33,6 +33,7 @@ _VERSION_2 = {
 # Names of XML namespaces and actions, which are no places.
 _VOCABULARY = frozenset(("schemas.microsoft.com", "schemas.xmlsoap.org", "www.w3.org"))
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,20}://", re.IGNORECASE)
+_URL_HOST = re.compile(r"[a-z][a-z0-9+.-]{0,20}://([^\s/\\:?#\"'<>\[\],;]{1,253})", re.IGNORECASE)
 _HOST = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.[a-z][a-z0-9-]{1,62}\Z", re.IGNORECASE
 )
@@ -163,11 +164,7 @@ def _named(name: str) -> re.Pattern[str]:
 def _gather(element: Element, names: set[str]) -> None:
     """Every host that a URL in the document names."""
     for text in (element.text, *element.attributes.values()):
-        if _URL.match(text):
-            try:
-                names.add((urlsplit(text).hostname or "").lower())
-            except ValueError:
-                continue
+        names.update(host.rpartition("@")[2].lower() for host in _URL_HOST.findall(text))
     for child in element.children:
         _gather(child, names)
     names.discard("")

@@ -107,8 +107,11 @@ class Chromium:
         """Fill in the form with that action, press its button, and wait until the page at ``then`` is there."""
         for name, value in fields.items():
             self.run(f"{_form(action)}.elements[{json.dumps(name)}].value = {json.dumps(value)}")
+        self.run("window.before = true")  # a new page has no such thing
         self.run(f"{_form(action)}.querySelector('button').click()")
-        self.until(f"location.href.includes({json.dumps(then)}) && document.readyState === 'complete'")
+        self.until(
+            f"window.before !== true && location.href.includes({json.dumps(then)}) && document.readyState === 'complete'"
+        )
 
     def text(self) -> str:
         """What a person reads."""

@@ -112,7 +112,12 @@ class MemoryBackend:
         self._asked(message)
         match message:
             case p.SessionTokenAsk(claims=claims):
-                read(claims)
+                said, now = read(claims), self.clock()
+                someone = self.people.get(said.account)
+                if abs(said.issued - now) > 60 or not now < said.expires or said.ends > now + LONGEST + 60:
+                    return Refused(reason="not-now")
+                if someone is None or not someone.enabled or said.address != someone.address:
+                    return Refused(reason="another-account")
                 return Octets(value=self.session_key.sign(SESSION_PREFIX + claims))
             case SealAsk(plain=plain, context=context) if context.startswith("totp:"):
                 nonce = secrets.token_bytes(12)

@@ -167,16 +167,29 @@ def test_an_ended_session_an_ended_account_and_a_late_token_get_nothing() -> Non
         assert isinstance(say(world, RenewAsk(token=answer.token)), Refused), spoil
 
 
-def test_a_made_up_token_is_neither_renewed_nor_ends_anything() -> None:
+def test_of_a_door_s_token_only_session_and_host_are_believed() -> None:
     world, anna, browser = signed_in()
+    bert = world.person("bert@example.org", "battery staple")
     answer = given_for(world, browser)
     said, signature = split(answer.token)
     claims = read(said)
-    other = replace(claims, rung=Rung.DEVICE_KEY)
-    for forged in (token(octets(other), signature), token(said, bytes(64)), "x", "", f"{answer.token}A"):
-        assert isinstance(say(world, RenewAsk(token=forged)), Refused)
-        assert isinstance(say(world, SignOutAsk(token=forged)), Refused)
+    higher = replace(claims, rung=Rung.DEVICE_KEY, address="boss@example.org", organisation="org-9")
+    renewed = say(world, RenewAsk(token=token(octets(higher), signature)))
+    assert isinstance(renewed, SessionGiven)
+    assert claims_of(world, renewed) == replace(claims, issued=world.clock.now)
+    for lie in (
+        replace(claims, session="ses-9"),
+        replace(claims, account=bert.account),
+        replace(claims, host="evil.example"),
+        replace(claims, host="login.example.org"),
+    ):
+        assert isinstance(say(world, RenewAsk(token=token(octets(lie), signature))), Refused), lie
+    for broken in ("x", "", f"{answer.token}A", answer.token.partition(".")[0]):
+        assert isinstance(say(world, RenewAsk(token=broken)), Refused)
+        assert isinstance(say(world, SignOutAsk(token=broken)), Refused)
+    say(world, SignOutAsk(token=token(octets(replace(claims, account=bert.account)), signature)))
     assert len(world.backend.live(anna)) == 1
+    assert said
 
 
 def test_signing_out_at_an_application_ends_the_session_at_the_portal() -> None:

@@ -76,7 +76,7 @@ def test_looking_changes_nothing(path: str) -> None:
         assert set(world.backend.calls) <= {"PersonAsk", "SessionFind", "OwnThings"}
 
 
-@pytest.mark.parametrize("host", ["evil.example", "login.example.org", "LOGIN.example.org:8443", ""])
+@pytest.mark.parametrize("host", ["evil.example", "login.example.org:1", "LOGIN.example.org:8443", ""])
 def test_another_host_is_misdirected(host: str) -> None:
     assert WORLD.browser().send("GET", "/sign-in", headers=[("host", host)]).status == 421
 

@@ -58,6 +58,9 @@ def keys_in_templates() -> tuple[set[str], set[str]]:
     environment = jinja2.Environment()
     for source in SOURCES.values():
         for call in environment.parse(source).find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name) and call.node.name == "word":
+                assert isinstance(call.args[0], nodes.Const)
+                begun.add(f"{call.args[0].value}.")
             if isinstance(call.node, nodes.Name) and call.node.name == "t":
                 match call.args[0]:
                     case nodes.Const(value=value):

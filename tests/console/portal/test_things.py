@@ -60,7 +60,7 @@ def test_the_first_page_shows_devices_sessions_and_sign_ins() -> None:
         "203.0.113.9",
         "(this one)",
         "Test Browser/1",
-        "deny: No.",
+        "refused: No.",
     ):
         assert shown in page, shown
     assert "<b>Phone" not in page

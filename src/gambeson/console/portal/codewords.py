@@ -1,4 +1,4 @@
-"""Recovery codes and how codes are typed: made, shown, read again, and under which context the keeper hashes them."""
+"""Recovery codes and how codes are typed: made, shown, read again."""
 
 from __future__ import annotations
 
@@ -13,13 +13,6 @@ RECOVERY_OCTETS = (
 GROUP = 4
 MAX_CODE = 64  # characters as typed
 
-RECOVERY_CONTEXT, BINDING_CONTEXT, TOTP_CONTEXT = "recovery", "binding", "totp"  # what the keeper knows
-
-
-def context(kind: str, account: str) -> str:
-    """Under which the keeper hashes or seals: one account's code is no other's."""
-    return f"{kind}:{account}"
-
 
 def recovery_code(entropy: bytes) -> str:
     """One code of ``RECOVERY_OCTETS`` random octets, in groups: ``0a1b-2c3d-4e5f-6g7h``."""
@@ -29,14 +22,11 @@ def recovery_code(entropy: bytes) -> str:
 
 
 def typed(code: str) -> str:
-    """A code as it was meant: lower case, without blanks and hyphens. Never empty: nothing is as wrong as any other."""
+    """A recovery or binding code as it was meant: lower case, without blanks and hyphens; the alphabet has no o, i and
+    l, so they are 0 and 1 (Crockford). Never empty: nothing is as wrong as anything."""
     plain = unicodedata.normalize("NFKC", code[:MAX_CODE]).lower()
-    return "".join(c for c in plain if c.isascii() and c.isalnum()) or "0"
-
-
-def typed_recovery(code: str) -> str:
-    """A recovery code as it was meant: our alphabet has no o, i and l, so they are 0 and 1 (Crockford)."""
-    return typed(code).translate(str.maketrans("oil", "011"))
+    kept = "".join(c for c in plain if c.isascii() and c.isalnum())
+    return kept.translate(str.maketrans("oil", "011")) or "0"
 
 
 def digits(code: str) -> str:

@@ -14,7 +14,7 @@ from gambeson.process.messages import Published
 from gambeson.process.portal_messages import DeviceAdd, DeviceEnd, OwnDevice, Person, SessionRow
 
 from . import profile, sessions
-from .backend import DeniedError, ask
+from .backend import BackendGoneError, DeniedError, ask
 from .links import Setup
 from .qr import svg
 from .routing import get, post
@@ -71,7 +71,7 @@ async def add(s: Services, visit: Visit) -> Reply:
         password = s.random(IDENTITY_PASSWORD_OCTETS).hex()
         try:
             identity = await s.backend.certificate(person.account, device.id, name, person.address, password)
-        except DeniedError:
+        except (DeniedError, BackendGoneError):
             undo = DeviceEnd(account=person.account, device=device.id, at=visit.at, session=row.id)
             await ask(s.backend, undo, Published)
             return _form(s, row, "device.refused", 409, name)

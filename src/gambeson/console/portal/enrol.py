@@ -8,7 +8,7 @@ together with the right password.
 from __future__ import annotations
 
 from gambeson.process.messages import Message
-from gambeson.process.portal_messages import BindingCodeUse
+from gambeson.process.portal_messages import BINDING_CONTEXT, BindingCodeUse
 
 from . import codewords, proofs, sessions
 from .backend import DeniedError, ask
@@ -28,7 +28,7 @@ async def submit(s: Services, visit: Visit) -> Reply:
     """Address, password and code came."""
     target = wanted(s, visit)
     first = await first_step(s, visit)
-    kind, account = codewords.BINDING_CONTEXT, first.person.account
+    kind, account = BINDING_CONTEXT, first.person.account
     verifier = await proofs.verifier(s, kind, account, visit.given("code", 4096)[: codewords.MAX_CODE])
     # With a wrong password the desk is asked all the same, about a code that nobody has.
     asked = verifier if first.right else s.random(len(verifier))

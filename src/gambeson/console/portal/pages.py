@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from importlib.resources import files
 
 import jinja2
 
+from .agents import browser
 from .texts import Catalogue
 
 _KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
@@ -34,8 +36,10 @@ class Pages:
         )
         self.static = {f.name: f.read_bytes() for f in files(__package__).joinpath("static").iterdir()}
         self.environment.filters["moment"] = moment
+        self.environment.filters["browser"] = partial(browser, texts=texts)
         self.environment.globals.update(
             t=texts,
+            word=texts.word,
             language=texts.language,
             product=name,
             asset={name: f"/static/{name}?v={_version(data)}" for name, data in self.static.items()},

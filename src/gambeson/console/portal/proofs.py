@@ -15,6 +15,8 @@ import pyotp
 from gambeson.model.access import Rung
 from gambeson.process.messages import Message, Octets, SealAsk
 from gambeson.process.portal_messages import (
+    RECOVERY_CONTEXT,
+    TOTP_CONTEXT,
     AddAuthenticator,
     Authenticator,
     CodeVerifierAsk,
@@ -61,7 +63,7 @@ async def prove_totp(s: Services, person: Person, code: str, at: float) -> Proof
     if len(number) != TOTP_DIGITS:
         return None
     for factor in of_kind(person, TOTP):
-        context = codewords.context(codewords.TOTP_CONTEXT, person.account)
+        context = TOTP_CONTEXT + person.account
         question = TotpAsk(sealed=factor.sealed, context=context, code=number, last_step=factor.last_step)
         try:
             step = (await ask_keeper(s.backend, question, TotpStep)).step
@@ -77,7 +79,7 @@ async def prove_totp(s: Services, person: Person, code: str, at: float) -> Proof
 
 async def prove_recovery(s: Services, person: Person, code: str, at: float) -> Proof | None:
     """A recovery code; None where it is wrong or was used."""
-    spent = await verifier(s, codewords.RECOVERY_CONTEXT, person.account, code)
+    spent = await verifier(s, RECOVERY_CONTEXT, person.account, code)
     for factor in of_kind(person, RECOVERY):
         found = False
         for each in factor.verifiers:
@@ -174,7 +176,7 @@ async def register_totp(s: Services, person: Person, step: Step, code: str, name
     number = codewords.digits(code)
     if not step.secret or len(number) != TOTP_DIGITS:
         return False
-    context = codewords.context(codewords.TOTP_CONTEXT, person.account)
+    context = TOTP_CONTEXT + person.account
     sealed = (await ask_keeper(s.backend, SealAsk(plain=step.secret, context=context), Octets)).value
     try:
         found = await ask_keeper(s.backend, TotpAsk(sealed=sealed, context=context, code=number), TotpStep)
@@ -193,16 +195,15 @@ async def new_recovery_codes(s: Services, person: Person, at: float) -> list[str
     shown = [
         codewords.recovery_code(s.random(codewords.RECOVERY_OCTETS)) for _ in range(codewords.RECOVERY_CODES)
     ]
-    verifiers = [await verifier(s, codewords.RECOVERY_CONTEXT, person.account, code) for code in shown]
+    verifiers = [await verifier(s, RECOVERY_CONTEXT, person.account, code) for code in shown]
     factor = Authenticator(id=s.random(12).hex(), kind=RECOVERY, verifiers=tuple(verifiers), created_at=at)
     await ask(s.backend, AddAuthenticator(account=person.account, authenticator=factor), Message)
     return shown
 
 
 async def verifier(s: Services, kind: str, account: str, code: str) -> bytes:
-    """What the store keeps of a code that was typed."""
-    read = codewords.typed_recovery if kind == codewords.RECOVERY_CONTEXT else codewords.typed
-    question = CodeVerifierAsk(code=read(code), context=codewords.context(kind, account))
+    """What the store keeps of a code that was typed; ``kind`` is how the keeper's context begins."""
+    question = CodeVerifierAsk(code=codewords.typed(code), context=kind + account)
     return (await ask_keeper(s.backend, question, Octets)).value
 
 

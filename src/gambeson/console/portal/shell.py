@@ -2,7 +2,7 @@
 
 Rules:
 
-- The Host header is exactly the portal's. Methods are GET, HEAD and POST.
+- The Host header is the portal's, with or without its port (the door knows that one). Methods are GET, HEAD and POST.
 - A POST comes from a page of ours: Origin is exactly the portal's, or, where a browser sent none, Sec-Fetch-Site says
   same-origin. Anything else is 403 (W3C Fetch Metadata; RFC 6454). A form has at most ``MAX_BODY`` octets.
 - Every answer carries the security headers, an error too. Nothing is cached but the static files.
@@ -104,7 +104,8 @@ class Shell:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         if scope["method"] not in METHODS:
             return 405
-        if _only(headers, b"host") != self._settings.host.encode():
+        host = _only(headers, b"host")
+        if host is None or host.decode("latin-1") not in (self._settings.host, self._settings.rp_id):
             return 421
         if len(scope.get("query_string", b"")) > MAX_QUERY:
             return 414

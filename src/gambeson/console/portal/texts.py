@@ -22,6 +22,10 @@ class Catalogue:
         text = self.texts[key]
         return text.format_map(values) if values else text
 
+    def word(self, table: str, value: str) -> str:
+        """The text for a word of the record, or the word itself where the catalogue has none."""
+        return self.texts.get(f"{table}.{value}", value)
+
     def __contains__(self, key: str) -> bool:
         return key in self.texts
 

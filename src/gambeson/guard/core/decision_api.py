@@ -4,9 +4,9 @@ Two questions, one ``decide``:
 
 - *nginx* asks with ``auth_request``. It shows the whole head of a request, so the answer is the native door's, and
   :func:`sub_answer` only puts the verdict into headers. What a verdict needs and nginx cannot carry out is refused.
-- *Dovecot* asks with ``auth_policy``. It shows a name and an address, never a device's secret or certificate, so nothing
-  can be proven to us. The floors and the rules that refuse are asked (:func:`policy_decision`); how strongly the client
-  proved itself is Dovecot's business, and a password alone does pass there. On top: waiting after failures
+- *Dovecot* asks with ``auth_policy``. It shows a name and an address, never a device's secret or certificate, so
+  nothing can be proven to us. The floors and the rules that refuse are asked (:func:`policy_decision`); how strongly
+  the client proved itself is Dovecot's business, and a password alone does pass there. On top: waiting after failures
   (:func:`tarpit`), also where one source tries many names (:class:`Attempts`).
 
 Pure: time is an argument.
@@ -185,9 +185,7 @@ class Attempts:
         """Whether many names failed from there in the last hour."""
         found = self._sources.get(source)
         return (
-            found is not None
-            and 0 <= now - found.since < _SPRAY_SECONDS
-            and len(found.names) >= SPRAY_NAMES
+            found is not None and 0 <= now - found.since < _SPRAY_SECONDS and len(found.names) >= SPRAY_NAMES
         )
 
 

@@ -53,6 +53,16 @@ class Kind(StrEnum):
     RELAY = "relay-without-login"
     FORGED_ENVELOPE = "foreign-envelope-sender"
     FORGED_HEADER = "foreign-from-header"
+    WEB = "web-sign-in"
+    SESSION = "web-session"
+    HEADER = "web-header"
+    CLOSED = "closed-path"
+    TRICK = "path-trick"
+    HOST = "host-trick"
+    PEOPLE = "people-at-device-host"
+    SHIELD = "shield"
+    PORTAL = "portal"
+    BACK_END = "back-end-port"
 
 
 class Role(StrEnum):
@@ -102,9 +112,32 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """One HTTP request of an attempt at a web door. ``target`` goes out as it stands; ``host`` is the Host header (more
+    than one with a comma between them), ``sni`` the name in the handshake (empty: none), ``tls`` False: in plaintext.
+    ``certificate``: with a client certificate that nobody registered."""
+
+    method: str
+    target: str
+    host: str
+    sni: str = ""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
+    tls: bool = True
+    certificate: bool = False
+
+    @property
+    def shown(self) -> str:
+        """For people."""
+        return f"{self.method} {self.host}{self.target}"[:MAX_SAID]
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One try. ``credential`` names what is presented, ``rung`` what it proves, ``rule`` the kind of side door that
-    entering means. ``control``: this one is to enter; where it does not, the rest proves little."""
+    entering means. ``control``: this one is to enter; where it does not, the rest proves little. ``asks`` are the
+    requests of a web attempt, in their order and with one jar of cookies, ``kind_of_door`` the web door that they are
+    for; ``severity`` is the most that entering can mean."""
 
     place: Place
     path: Path
@@ -120,6 +153,14 @@ class Attempt:
     nonce: str = ""
     mailbox: str = ""  # the canary's address
     foreign: str = ""  # somebody else's address, for senders and recipients
+    asks: tuple[Ask, ...] = ()
+    kind_of_door: DoorKind | None = None
+    severity: Severity = Severity.CRITICAL
+
+    @property
+    def door(self) -> DoorKind:
+        """The kind of door that it knocks at."""
+        return self.kind_of_door or self.place.door
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +201,9 @@ class Record:
             "floor": a.floor.word,
             "control": a.control,
             "said": self.reply.said,
+            "door": a.door.value,
+            "rule": self.reply.rule or a.rule,
+            "requests": [ask.shown for ask in a.asks],
         }
 
 
@@ -250,9 +294,10 @@ def _finding(
     first = group[0]
     attempt = first.attempt
     openings = [declared(record) for record in group]
-    severity = Severity.HIGH if all(openings) else Severity.CRITICAL
+    most = max(record.attempt.severity for record in group)
+    severity = min(most, Severity.HIGH) if all(openings) else most
     said = "; ".join(dict.fromkeys(o for o in openings if o))
-    how = ", ".join(dict.fromkeys(f"{r.attempt.mechanism} over {r.attempt.path}" for r in group))
+    how = ", ".join(dict.fromkeys(_how(r.attempt) for r in group))
     reason = (
         f"At {attempt.place.address} ({place}) {attempt.credential} came in ({how}); the floor there is "
         f"{attempt.floor.word}."
@@ -273,7 +318,7 @@ def _finding(
         evidence=tuple(
             Evidence(
                 source="guard walk",
-                locator=f"{r.attempt.place.address} {r.attempt.path} {r.attempt.mechanism} {r.attempt.credential}",
+                locator=_locator(r.attempt),
                 excerpt=r.reply.said,
                 at=r.at,
             )
@@ -281,6 +326,18 @@ def _finding(
         ),
         remedy=_remedy(attempt.place, rule, bool(said)),
     )
+
+
+def _how(attempt: Attempt) -> str:
+    if attempt.asks:
+        return f"{attempt.mechanism}, {attempt.asks[-1].shown}"
+    return f"{attempt.mechanism} over {attempt.path}"
+
+
+def _locator(attempt: Attempt) -> str:
+    shown = " then ".join(ask.shown for ask in attempt.asks)
+    where = f"{attempt.place.address} {attempt.path} {attempt.mechanism} {attempt.credential}"
+    return f"{where} {shown}".strip()[:400]
 
 
 def _remedy(place: Place, rule: str, declared: bool) -> tuple[str, ...]:
@@ -294,7 +351,9 @@ def _remedy(place: Place, rule: str, declared: bool) -> tuple[str, ...]:
     return (
         f"Let {place.address} answer nobody but the doors: bind it to a private address or a Unix socket, or close "
         "the port in the firewall.",
-        "gambeson guard export dovecot and gambeson guard export postfix print settings that do it.",
+        "gambeson guard export dovecot and gambeson guard export postfix print settings that do it."
+        if place.listener is not Listener.HTTPS
+        else "Behind a web door nothing but the door may speak to it (docs/doors-web.md).",
         f"Then walk again: this is rule {rule}.",
     )
 
@@ -325,6 +384,7 @@ def _things(group: list[Record]) -> str:
 __all__ = [
     "HEAR",
     "SECURE",
+    "Ask",
     "Attempt",
     "Declared",
     "Kind",

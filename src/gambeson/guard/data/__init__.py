@@ -10,6 +10,11 @@ def default_policy_text() -> str:
     return files(__name__).joinpath("default-policy.toml").read_text(encoding="utf-8")
 
 
+def decision_api_text() -> bytes:
+    """The OpenAPI description of the decision API (``decision-api.json`` beside this file)."""
+    return files(__name__).joinpath("decision-api.json").read_bytes()
+
+
 def texts(folder: str) -> dict[str, str]:
     """The TOML files of a folder beside this file (``grammar``, ``shields``), by name, in alphabetical order."""
     found = (one for one in files(__name__).joinpath(folder).iterdir() if one.name.endswith(".toml"))

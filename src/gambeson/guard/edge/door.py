@@ -23,6 +23,8 @@ from gambeson.model.snapshot import SnapshotIndex
 from gambeson.wire.dialogue import AskQuota, MessageDone, Ready
 from gambeson.wire.smtp_relay import SenderPolicy, SmtpRelay
 
+from .decision_api import DecisionApi
+from .decision_listener import DecisionListener
 from .door_settings import DoorSettings
 from .events import Recorder
 from .flood import Flood
@@ -38,7 +40,8 @@ from .session import ClientSession
 from .splice import Splice
 from .tls import DoorTls
 from .upstream import Patience, Unreachable, UpstreamSide, UpstreamTrust
-from .web.connection import WebConnection
+from .web.life import Life
+from .web.refusals import Refusals
 from .wheel import Wheel
 
 _JUDGE_EVERY = 30.0  # seconds; credentials, exceptions and modes also end by time alone
@@ -59,7 +62,8 @@ class Door:
         self.device_key = device_key
         self.index: SnapshotIndex | None = None
         self.gate: Gate | None = None  # decides of every HTTP request; none: they are answered 503
-        self.web: set[WebConnection] = set()
+        self.web: set[Life] = set()
+        self.web_refusals = Refusals(settings.web.refusals_of_source)
         self.web_told: dict[str, float] = {}  # site that could not be reached: when that was recorded last
         self.web_hosts: frozenset[str] = settings.portal_hosts
         self.stopping = False
@@ -173,7 +177,7 @@ class Door:
         return True
 
     def open_web(
-        self, client: WebConnection, name: str, request: AccessRequest, server: str, index: SnapshotIndex
+        self, client: Life, name: str, request: AccessRequest, server: str, index: SnapshotIndex
     ) -> Session:
         """Somebody was admitted on an HTTPS connection: from now on it is listed, judged again, and can be ended. Its
         times are its own."""
@@ -282,14 +286,23 @@ class DoorServer:
         self, settings: DoorSettings, *, keeper: Keeper, spool: Spool, device_key: bytes, name: str = "doors"
     ) -> None:
         self.door = Door(settings, keeper=keeper, spool=spool, device_key=device_key, name=name)
-        self.listeners: list[DoorListener] = []
+        self.listeners: list[DoorListener | DecisionListener] = []
         self._judging: asyncio.TimerHandle | None = None
         self._rounds: set[asyncio.Task[int]] = set()
 
     def start(self, sockets: Mapping[str, socket.socket]) -> None:
         """Begin to accept at every listener of the settings; ``sockets`` are bound, by listener name, and become
         ours. Raises KeyError for one that is missing."""
-        listeners = [DoorListener(self.door, s, sockets[s.name]) for s in self.door.settings.listeners]
+        listeners: list[DoorListener | DecisionListener] = [
+            DoorListener(self.door, s, sockets[s.name]) for s in self.door.settings.listeners
+        ]
+        engines = self.door.settings.decision_api
+        if engines is not None:
+            api = DecisionApi(self.door, engines)
+            listeners += [
+                DecisionListener(self.door, api, name, sockets[name], engines.uid)
+                for name in engines.listeners
+            ]
         for listener in listeners:
             listener.start()
         self.listeners += listeners
@@ -411,6 +424,8 @@ class DoorServer:
                     "door.connections.refused", listener=listener.name, counts=dict(listener.turned_away)
                 )
                 listener.turned_away.clear()
+        if refused := self.door.web_refusals.take():
+            self.door.recorder.record("door.web.refused.more", counts=refused)
         if throttled := self.door.flood.take():
             self.door.recorder.record("door.logins.throttled", counts=throttled)
         self._judging = loop.call_later(_JUDGE_EVERY, self._judge_later)

@@ -14,6 +14,7 @@ from gambeson.guard.core.throttle import ThrottleLimits
 from gambeson.model.access import Listener
 
 from .countries import CountryTable
+from .decision_plan import DecisionSettings
 from .directory import OpenDirectory
 from .tls import DoorTls
 from .web.limits import WebLimits
@@ -107,6 +108,7 @@ class DoorSettings:
     upstream_roots: ssl.SSLContext | None = None  # for endpoints without CA or pin; None: the system's roots
     upstream_authorities: Mapping[str, str] = field(default_factory=dict)  # CA file's path: its PEM text
     countries: CountryTable | None = None  # None: no country is known
+    decision_api: DecisionSettings | None = None  # None: no engine of others asks
     directory: OpenDirectory | None = None  # who knows the passwords of accounts whose source is ldap
 
     @property

@@ -42,7 +42,9 @@ def run_doors(birth: Birth) -> int:
         settings = DoorPlan.from_plain(birth.parameters).load()
     except PlanError as error:
         return birth.fail(str(error))
-    missing = [each.name for each in settings.listeners if each.name not in birth.listeners]
+    names = [each.name for each in settings.listeners]
+    names += settings.decision_api.listeners if settings.decision_api is not None else ()
+    missing = [name for name in names if name not in birth.listeners]
     if missing:
         return birth.fail(f"{birth.name}: no socket came for {', '.join(missing)}")
     _allow_descriptors()

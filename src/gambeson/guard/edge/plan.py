@@ -18,6 +18,7 @@ import msgspec
 from gambeson.guard.core.throttle import ThrottleLimits
 
 from .countries import CountryTable, CountryTableError
+from .decision_plan import DecisionPlan, DecisionPlanError, open_decision_plan
 from .directory import DirectoryPlan, OpenError, open_directory
 from .door_settings import DoorLimits, DoorSettings, DoorTimeouts, ListenerSettings
 from .networks import Networks
@@ -70,6 +71,7 @@ class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     throttle: ThrottleLimits = ThrottleLimits()
     country_table: str = ""
     directory: DirectoryPlan | None = None
+    decision_api: DecisionPlan | None = None
 
     @staticmethod
     def from_plain(parameters: Mapping[str, Any]) -> DoorPlan:
@@ -111,7 +113,8 @@ class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         try:
             directory = open_directory(self.directory) if self.directory is not None else None
             countries = CountryTable(self.country_table) if self.country_table else None
-        except (OpenError, CountryTableError) as error:
+            api = open_decision_plan(self.decision_api) if self.decision_api is not None else None
+        except (OpenError, CountryTableError, DecisionPlanError) as error:
             raise PlanError(str(error)) from None
         return DoorSettings(
             hostname=self.hostname,
@@ -133,6 +136,7 @@ class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             upstream_authorities={path: _read(path) for path in self.upstream_authorities},
             countries=countries,
             directory=directory,
+            decision_api=api,
         )
 
     def load_tls(self) -> DoorTls | None:

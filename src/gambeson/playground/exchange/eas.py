@@ -10,6 +10,7 @@ import secrets
 from email.message import EmailMessage
 
 from gambeson.playground.mailboxes import Mailboxes
+from gambeson.wire.activesync import EasError, read_query
 from gambeson.wire.wbxml import Node, WbxmlError, element, read, write
 from gambeson.wire.wbxml_pages import AIR_SYNC, BASE, COMPOSE, EMAIL, FOLDER, PING, PROVISION
 
@@ -50,19 +51,16 @@ class ActiveSync:
             )
         if request.method != "POST":
             return Response(405)
-        command = request.parameter("cmd")
-        device = request.parameter("deviceid").lower()
-        if not command or not device:
-            return Response(400)
         try:
+            asked = read_query(request.query, tuple(request.headers.items()))
             body = read(request.body) if request.body else None
-        except WbxmlError:
+        except (EasError, WbxmlError):
             return Response(400)
+        command, device = asked.command, asked.device_key
         if command == "Provision":
             return self._provision((request.person, device), body)
-        if not self._provisioned(request, device):
-            version = request.headers.get("ms-asprotocolversion", "2.5")
-            if float(version if version.replace(".", "", 1).isdigit() else "2.5") < 14.0:
+        if not self._keys.get((request.person, device), "") == asked.policy_key != "":
+            if not asked.modern:
                 return Response(449)
             return _wbxml(element(FOLDER, "FolderSync", element(FOLDER, "Status", "142")))
         match command:
@@ -75,11 +73,6 @@ class ActiveSync:
             case "SendMail":
                 return self._send(request, body)
         return Response(501)
-
-    def _provisioned(self, request: Request, device: str) -> bool:
-        return (
-            self._keys.get((request.person, device), "") == request.headers.get("x-ms-policykey", "0") != "0"
-        )
 
     def _provision(self, device: tuple[str, str], body: Node | None) -> Response:
         """MS-ASPROV section 3.1.5.1: the policy with a temporary key, then the final key for the acknowledgement."""

@@ -16,6 +16,7 @@ from gambeson.guard.core.web.verdict import Answer, Forward, Peek, Verdict, WebC
 from gambeson.guard.edge.door import Door
 from gambeson.guard.edge.web.connection import Phase, WebConnection
 from gambeson.guard.edge.web.limits import WebLimits
+from gambeson.guard.edge.web.refusals import Refusals
 from gambeson.guard.edge.web.upstream import Upstream
 from gambeson.model.web import WebRequest
 from guard.edge.web.webdoors import HOST, HTTPS, site
@@ -107,6 +108,8 @@ def door(loop: Loop) -> Door:
         gate=Gate(),
         index=object(),
         recorder=SimpleNamespace(record=lambda kind, **data: bool(events.append(kind)) or True),
+        web_refusals=Refusals(100),
+        web_told={},
         admission=SimpleNamespace(left=lambda session: None),
         events=events,
     )  # fmt: skip

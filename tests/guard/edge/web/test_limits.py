@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from gambeson.guard.edge.door_settings import DoorLimits
+from gambeson.guard.edge.web.refusals import MAX_SOURCES, Refusals
 from guard.edge.doors import run
 from guard.edge.web.webdoors import WEB, access, deny, stage, until
 
@@ -124,6 +125,16 @@ def test_refusals_of_one_connection_fill_no_disk() -> None:
         await s.stop()
 
     run(main)
+
+
+def test_a_flood_of_refusals_from_one_source_is_counted_not_written() -> None:
+    refusals = Refusals(3)
+    assert [refusals.recorded("192.0.2.1") for _ in range(5)] == [True, True, True, False, False]
+    assert refusals.recorded("192.0.2.2")
+    assert refusals.take() == {"192.0.2.1": 2}
+    assert refusals.take() == {}
+    assert all(refusals.recorded(f"a{n}") for n in range(MAX_SOURCES))
+    assert [refusals.recorded(f"b{n}") for n in range(5)] == [True, True, True, False, False]
 
 
 def test_connections_are_counted_like_those_of_mail() -> None:

@@ -364,3 +364,37 @@ def test_a_connection_without_tls_gets_nothing() -> None:
         await s.stop()
 
     run(main)
+
+
+def test_a_hello_in_two_pieces_still_finds_its_certificate() -> None:
+    async def main() -> None:
+        s = await stage()
+        asks = server_context(*pki().second[:2], pki().device_ca.pem)
+        s.at.server.set_tls(DoorTls(server_context(*pki().door[:2]), {OTHER_HOST: asks}))
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        side = pki().client().wrap_bio(incoming, outgoing, server_hostname=OTHER_HOST)
+        reader, writer = await asyncio.open_connection("127.0.0.1", s.port)
+        with pytest.raises(ssl.SSLWantReadError):
+            side.do_handshake()
+        hello = outgoing.read()
+        for piece in (hello[:3], hello[3:90], hello[90:]):
+            writer.write(piece)
+            await asyncio.sleep(0.15)
+        while True:
+            incoming.write(await asyncio.wait_for(reader.read(65536), 5))
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            break
+        assert side.getpeercert(True) == pki().second[2]
+        writer.close()
+        silent, gone = await asyncio.open_connection("127.0.0.1", s.port)
+        gone.write(hello[:3])
+        await asyncio.sleep(0.1)
+        gone.close()
+        assert await silent.read() == b""
+        await until(lambda: s.at.server.door.admission.open == 0)
+        await s.stop()
+
+    run(main)

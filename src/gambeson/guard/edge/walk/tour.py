@@ -16,6 +16,7 @@ from gambeson.guard.core.walk_plan import Canary, attempts
 from gambeson.model.access import Rung
 
 from .connection import converse, loopback
+from .http import exchange
 
 MIN_AT_ONCE, MAX_AT_ONCE = 8, 64  # a refusal takes a door most of a second
 CONTROL_RETRIES, CONTROL_PAUSE = 4, 0.5
@@ -42,12 +43,16 @@ async def walk(
     *,
     nonce: str,
     per_second: float = 20.0,
+    web: Iterable[tuple[Place, Sequence[Attempt]]] = (),
     told: Callable[[int, int], None] = lambda done, of: None,
 ) -> Sequence[Record]:
     """Try everything. ``floor`` gives the rung that a place's door asks for, ``told`` is called with how many
-    attempts are done, of how many."""
+    attempts are done, of how many; ``web`` are ready plans of the web doors, each a host's."""
     pace, many = _Pace(per_second), asyncio.Semaphore(int(min(MAX_AT_ONCE, max(MIN_AT_ONCE, per_second))))
-    plans = [(place, attempts(place, canary, floor(place), nonce)) for place in places]
+    plans: list[tuple[Place, Sequence[Attempt]]] = [
+        (place, attempts(place, canary, floor(place), nonce)) for place in places
+    ]
+    plans += web
     alone = asyncio.Lock()
     total = sum(len(plan) for _, plan in plans)
     done: list[Record] = []
@@ -55,7 +60,8 @@ async def walk(
     async def one(attempt: Attempt, source: str) -> Record:
         async with many:
             await pace.wait()
-            record = Record(attempt, await converse(attempt, source), time.time())
+            talk = exchange if attempt.asks else converse
+            record = Record(attempt, await talk(attempt, source), time.time())
         done.append(record)
         told(len(done), total)
         return record

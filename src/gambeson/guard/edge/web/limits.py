@@ -27,3 +27,4 @@ class WebLimits:
     linger_octets: int = 1048576  # of a body that nobody wants, read away meanwhile
     peek: int = 262144  # the most of a body that is held for a verdict
     refusals: int = 10  # recorded one by one on one connection
+    refusals_of_source: int = 100  # and of one source within 30 seconds; further ones are counted

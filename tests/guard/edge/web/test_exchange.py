@@ -1,0 +1,385 @@
+"""The Exchange lanes at the gate: DeviceIds, programs, operations, Autodiscover. Octets are in the next file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from gambeson.guard.core.web.clients import load_clients
+from gambeson.guard.core.web.verdict import Answer, Forward
+from gambeson.guard.edge.web.exchange import install
+from gambeson.model import device_secret
+from gambeson.model.access import DoorKind
+from gambeson.model.asset import Credential, CredentialKind, Device, DeviceState
+from gambeson.playground.exchange import autodiscover as emulator
+from gambeson.process.sealing import account_context
+from gambeson.wire.autodiscover import MOBILESYNC, OUTLOOK, MailServerName
+from gambeson.wire.soap import AUTODISCOVER, MESSAGES, SOAP_11
+from gambeson.wire.wbxml import read
+from guard.edge.web.gates import (
+    ALL,
+    ALMA,
+    BOB,
+    DEVICES,
+    MAIL,
+    SEALED,
+    Gates,
+    ask,
+    basic,
+    basic_of,
+    exchange,
+    keys,
+    run,
+    snapshot,
+)
+
+PHONE, OUTLOOK_AGENT = "Apple-iPhone15C2/2109.300", "MapiHttpClient"
+MAC = "AppleExchangeWebServices/814 exchangesyncd/116"
+CLOUD = "Outlook-iOS-Android/1.0"
+GOOD = basic("alma@example.org", ALMA.text)
+SERVERS = (MailServerName("imap", "imap.example.org", 993),)
+
+
+def lanes(talk, made=None) -> None:
+    async def main(gates: Gates) -> None:
+        install(gates.gate, gates.door, load_clients(), "Example", SERVERS)
+        await talk(gates)
+
+    run(main, made)
+
+
+def eas(
+    command: str = "FolderSync",
+    device: str = "SEC1",
+    *,
+    who: str = GOOD,
+    user: str = "alma",
+    version: str = "14.1",
+    agent: str = PHONE,
+    key: str = "",
+    query: str = "",
+):
+    more = {"x_ms_policykey": key} if key else {}
+    return ask(
+        "/Microsoft-Server-ActiveSync?"
+        + (query or f"Cmd={command}&User={user}&DeviceId={device}&DeviceType=iPhone"),
+        MAIL,
+        "POST",
+        authorization=who,
+        content_type="application/vnd.ms-sync.wbxml",
+        ms_asprotocolversion=version,
+        user_agent=agent,
+        body=True,
+        **more,
+    )
+
+
+def changed(what: str, name: str, **values: object):
+    rows = tuple(replace(r, **values) if r.id == name else r for r in getattr(snapshot(), what))
+    return snapshot(2, **{what: rows})
+
+
+def test_the_first_device_id_is_pinned_and_another_one_refused() -> None:
+    async def talk(gates: Gates) -> None:
+        await gates.forward(eas())
+        await gates.forward(eas("Sync", "sec1"))
+        answer = await gates.answer(eas(device="OTHER"))
+        assert (answer.status, answer.reason) == (403, "eas-other-device")
+        await gates.forward(eas())
+        seen = gates.events("door.eas.device")
+        assert [(e.account, e.device, e.data["device_id"], e.data["program"]) for e in seen] == [
+            ("a1", "d1", "SEC1", "iOS Mail, Exchange account")
+        ]
+        (refused,) = gates.events("door.eas.refused")
+        assert (refused.data["device_id"], refused.data["why"]) == ("OTHER", "eas-other-device")
+
+    lanes(talk)
+
+
+def test_an_administrators_word_on_a_device_id() -> None:
+    async def talk(gates: Gates) -> None:
+        await gates.forward(eas())
+        gates.use(snapshot(2, eas_devices=(("a1", "other", "allowed"), ("a1", "sec1", "blocked"))))
+        await gates.forward(eas(device="Other"))
+        answer = await gates.answer(eas())
+        assert (answer.status, read(answer.body).value("Status")) == (200, "129")
+        assert (await gates.answer(eas(version="12.1"))).status == 403
+        gates.use(snapshot(3, eas_devices=(("a1", "sec1", "quarantined"),)))
+        answer = await gates.answer(eas())
+        assert read(answer.body).value("Status") == "142"
+        gates.use(snapshot(4, eas_devices=(("a2", "sec1", "blocked"),)))
+        await gates.forward(eas())
+
+    lanes(talk)
+
+
+def test_a_device_in_quarantine_is_answered_and_its_people_are_told() -> None:
+    async def talk(gates: Gates) -> None:
+        request = ask("/Microsoft-Server-ActiveSync", MAIL, "OPTIONS", authorization=GOOD)
+        options = await gates.answer(request)
+        assert options.status == 200
+        assert "14.1" in dict(options.headers)["ms-asprotocolversions"]
+        answer = await gates.answer(eas())
+        assert read(answer.body).value("Status") == "142"
+        assert answer.wait == 0.8
+        assert (await gates.answer(eas(version="2.5"))).status == 449
+        refused = gates.events("door.login.refused")
+        assert {(e.data["reason"], e.device, e.data["rung"]) for e in refused} == {
+            ("device-quarantined", "d1", "device-secret")
+        }
+        assert not gates.keeper_asked
+
+    lanes(talk, changed("devices", "d1", state=DeviceState.QUARANTINED))
+
+
+@pytest.mark.parametrize(
+    ("values", "status"),
+    [
+        ({"state": DeviceState.BLOCKED}, "129"),
+        ({"state": DeviceState.LOST}, "129"),
+        ({"doors": (DoorKind.IMAP,)}, "126"),
+    ],
+)
+def test_a_proven_device_that_may_not_is_told_so_in_its_protocol(values, status: str) -> None:
+    async def talk(gates: Gates) -> None:
+        answer = await gates.answer(eas())
+        assert (answer.status, read(answer.body).value("Status")) == (200, status)
+        assert (await gates.answer(eas(who=basic("alma@example.org", "wrong")))).status == 401
+
+    lanes(talk, changed("devices", "d1", **values))
+
+
+def test_an_account_has_so_many_device_ids_and_no_more() -> None:
+    secrets = [device_secret.make(bytes([i]) * 23) for i in range(100, 122)]
+    base = snapshot()
+    made = snapshot(
+        devices=(*base.devices, *(Device(f"n{i}", "o", "a1", f"Phone {i}", doors=ALL) for i in range(22))),
+        credentials=(
+            *base.credentials,
+            *(
+                Credential(
+                    f"c-n{i}",
+                    "o",
+                    f"n{i}",
+                    CredentialKind.DEVICE_SECRET,
+                    s.public_id,
+                    device_secret.verifier(s, keys().device),
+                )
+                for i, s in enumerate(secrets)
+            ),
+        ),
+    )
+
+    async def talk(gates: Gates) -> None:
+        for number, secret in enumerate(secrets[:20]):
+            await gates.forward(eas(device=f"P{number}", who=basic("alma@example.org", secret.text)))
+        late = basic("alma@example.org", secrets[20].text)
+        answer = await gates.answer(eas(device="LATE", who=late))
+        assert read(answer.body).value("Status") == "177"
+        await gates.forward(eas(device="P3", who=late))  # one that is known already
+        await gates.forward(eas(device="P0", who=basic("alma@example.org", secrets[0].text)))
+
+    lanes(talk, made)
+
+
+@pytest.mark.parametrize(
+    ("reason", "request_"),
+    [
+        ("user-differs", eas(user="bob")),
+        (
+            "parameter-unknown",
+            eas(query="Cmd=Sync&User=alma&DeviceId=A&DeviceType=P&CollectionName=x&Unknown=y"),
+        ),
+        ("command-unknown", eas(query="jAUJBAp2MTQwRGV2aWNlAApTbWFydFBob25l", version="14.0")),
+        ("version-differs", eas(query="jAAJBAp2MTQwRGV2aWNlAApTbWFydFBob25l", version="14.1")),
+    ],
+)
+def test_a_query_that_can_be_read_in_two_ways(reason: str, request_) -> None:
+    async def talk(gates: Gates) -> None:
+        answer = await gates.answer(request_)
+        assert answer.status in (400, 404)  # the grammar may have refused it before
+        assert answer.status == 404 or answer.reason == reason
+
+    lanes(talk)
+
+
+# -- EWS and clouds
+
+
+def ews(operation: str, agent: str, header: str = ""):
+    request = ask(
+        "/EWS/Exchange.asmx",
+        MAIL,
+        "POST",
+        authorization=GOOD,
+        content_type="text/xml; charset=utf-8",
+        user_agent=agent,
+        body=True,
+    )
+    body = (
+        f'<s:Envelope xmlns:s="{SOAP_11}" xmlns:m="{MESSAGES}"><s:Header>{header}</s:Header><s:Body>'
+        f"<m:{operation}/></s:Body></s:Envelope>"
+    ).encode()
+    return request, body
+
+
+def test_a_program_gets_its_operations_and_a_fault_for_others() -> None:
+    async def talk(gates: Gates) -> None:
+        good, body = ews("GetItem", MAC)
+        assert isinstance(await gates.judge(good, body=body), Forward)
+        for operation, agent in (("GetItem", OUTLOOK_AGENT), ("GetItem", "curl/8"), ("ExportItems", MAC)):
+            request, body = ews(operation, agent)
+            answer = await gates.answer(request, body=body)
+            assert answer.status == 403
+            assert b"Fault" in answer.body
+        events = gates.events("door.ews.refused")
+        assert {e.data["why"] for e in events} == {"ews-operation GetItem", "ews-operation ExportItems"}
+        assert {e.device for e in events} == {"d1"}
+
+    lanes(talk)
+
+
+def test_without_a_credential_ews_never_gets_so_far() -> None:
+    async def talk(gates: Gates) -> None:
+        request, body = ews("GetMailTips", OUTLOOK_AGENT)
+        bare = replace(request, headers=tuple(p for p in request.headers if p[0] != "authorization"))
+        assert (await gates.answer(bare, body=body)).status == 401
+
+    lanes(talk)
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_cloud_programs_are_the_sites_to_allow(allowed: bool) -> None:
+    async def talk(gates: Gates) -> None:
+        verdict = await gates.judge(eas(agent=CLOUD))
+        assert isinstance(verdict, Forward) is allowed
+        if not allowed:
+            assert isinstance(verdict, Answer)
+            assert (verdict.status, verdict.reason) == (403, "cloud-client")
+            (event,) = gates.events("door.cloud.refused")
+            assert event.data["program"] == "Outlook for iOS and Android"
+
+    lanes(talk, snapshot(sites=(exchange(cloud_clients=allowed),)))
+
+
+# -- Autodiscover
+
+
+def pox(schema: str, address: str = "alma@example.org", who: str = "", host: str = MAIL):
+    more = {"authorization": who} if who else {}
+    request = ask("/Autodiscover/Autodiscover.xml", host, "POST", content_type="text/xml", body=True, **more)
+    body = (
+        f"<Autodiscover><Request><EMailAddress>{address}</EMailAddress><AcceptableResponseSchema>{schema}"
+        "</AcceptableResponseSchema></Request></Autodiscover>"
+    ).encode()
+    return request, body
+
+
+def test_what_is_the_same_for_everybody() -> None:
+    async def talk(gates: Gates) -> None:
+        bodies = set()
+        for who in ("alma@example.org", "nobody@example.org", "x@nowhere.test"):
+            name = who.replace("@", "%40")
+            v2 = await gates.answer(
+                ask(f"/autodiscover/autodiscover.json?Email={name}&Protocol=ActiveSync", MAIL)
+            )
+            request, body = pox(MOBILESYNC, who)
+            phone = await gates.answer(request, body=body)
+            config = await gates.answer(
+                ask(f"/.well-known/autoconfig/mail/config-v1.1.xml?emailaddress={name}", MAIL)
+            )
+            assert (v2.status, phone.status, config.status) == (200, 200, 200)
+            domain = who.rpartition("@")[2].encode()
+            named = config.body.replace(b'"%b"' % domain, b"").replace(b">%b<" % domain, b"")
+            bodies.add((v2.body, phone.body.replace(who.encode(), b""), named))
+        assert len(bodies) == 1
+        assert json.loads(v2.body)["Url"] == f"https://{MAIL}/Microsoft-Server-ActiveSync"
+        assert not gates.keeper_asked
+
+    lanes(talk)
+
+
+def test_outlooks_answer_needs_a_device_and_is_rewritten() -> None:
+    async def talk(gates: Gates) -> None:
+        request, body = pox(OUTLOOK)
+        assert (await gates.answer(request, body=body)).status == 401
+        request, body = pox(OUTLOOK, who=basic("alma@example.org", "her password"))
+        assert (await gates.answer(request, body=body)).status == 401
+        request, body = pox(OUTLOOK, who=GOOD)
+        forward = await gates.judge(request, body=body)
+        assert isinstance(forward, Forward)
+        assert basic_of(forward) == ("alma@example.org", SEALED)
+        assert forward.access is not None
+        assert forward.access.door is DoorKind.AUTODISCOVER
+        assert ("accept-encoding", "identity") in forward.headers
+        assert forward.rewrite is not None
+        answer = emulator._outlook("alma@example.org").encode()
+        made = forward.rewrite(200, (("content-type", "text/xml; charset=utf-8"),), answer)
+        assert made is not None
+        assert b"emulator01" not in made
+        assert f"https://{MAIL}/EWS/Exchange.asmx".encode() in made
+
+    lanes(talk)
+
+
+def test_at_the_device_host_programs_are_sent_to_the_device_host() -> None:
+    async def talk(gates: Gates) -> None:
+        request, body = pox(MOBILESYNC, host=DEVICES)
+        assert f"https://{DEVICES}/Microsoft".encode() in (await gates.answer(request, body=body)).body
+
+    lanes(talk)
+
+
+def soap(operation: str, who: str = ""):
+    more = {"authorization": who} if who else {}
+    request = ask("/autodiscover/autodiscover.svc", MAIL, "POST", content_type="text/xml", body=True, **more)
+    body = (
+        f'<s:Envelope xmlns:s="{SOAP_11}" xmlns:a="{AUTODISCOVER}"><s:Body><a:{operation}/></s:Body></s:Envelope>'
+    ).encode()
+    return request, body
+
+
+def test_soap_is_for_devices_and_for_two_operations() -> None:
+    async def talk(gates: Gates) -> None:
+        request, body = soap("GetUserSettingsRequestMessage")
+        assert (await gates.answer(request, body=body)).status == 401
+        request, body = soap("GetFederationInformationRequestMessage", GOOD)
+        assert (await gates.answer(request, body=body)).status == 403
+        request, body = soap("GetUserSettingsRequestMessage", GOOD)
+        forward = await gates.judge(request, body=body)
+        assert isinstance(forward, Forward)
+        assert forward.rewrite is not None
+
+    lanes(talk)
+
+
+@pytest.mark.parametrize("body", [b"", b"<x/>", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', b"x" * 70000])
+def test_bombs_and_nonsense_are_refused_before_anybody_is_asked(body: bytes) -> None:
+    async def talk(gates: Gates) -> None:
+        for request, _ in (pox(OUTLOOK, who=GOOD), soap("x", GOOD)):
+            answer = await gates.answer(request, body=body)
+            assert answer.status == 400
+            assert answer.close
+        assert not gates.keeper_asked
+
+    lanes(talk)
+
+
+def test_without_names_there_is_no_autoconfig() -> None:
+    async def main(gates: Gates) -> None:
+        install(gates.gate, gates.door, load_clients())
+        assert (await gates.answer(ask("/mail/config-v1.1.xml", MAIL))).status == 404
+
+    run(main)
+
+
+def test_bob_is_not_kept_out_by_almas_phone() -> None:
+    async def talk(gates: Gates) -> None:
+        await gates.forward(eas())
+        await gates.forward(eas(user="bob", who=basic("bob@example.org", BOB.text)))
+        assert {e.account for e in gates.events("door.eas.device")} == {"a1", "a2"}
+
+    sealed = keys().sealer.seal(b"bob's", account_context("o", "a2"))
+    lanes(talk, changed("accounts", "a2", sealed_password=sealed))

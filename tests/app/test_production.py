@@ -30,7 +30,7 @@ ANNA = "anna@example.org"
 OWNERS = [
     (r"", "root", 0o710),
     (r"store/(control|events)\.db(-wal|-shm)?", "gambeson-worker", 0o600),
-    (r"servers\.json", "root", 0o600),
+    (r"(servers|sites)\.json|instance|portal-browsers\.key", "root", 0o600),
     (r"(store|snapshots|spool|throttle)", "gambeson-worker", 0o700),
     (r"snapshots/\d+\.snap", "gambeson-worker", 0o600),
     (r"spool/.+\.spool", "gambeson-worker", 0o600),

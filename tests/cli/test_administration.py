@@ -30,16 +30,16 @@ def login(gambeson: Gambeson, address: str, secret: str) -> imaplib.IMAP4_SSL:
 
 def test_ready_json_is_what_scripts_rely_on(running: Gambeson) -> None:
     ready = running.ready
-    listeners = ["imap", "imaps", "pop3", "pop3s", "submission", "submissions", "sieve"]
-    ports = [running.first_port + n for n in range(7)]
+    listeners = ["imap", "imaps", "pop3", "pop3s", "submission", "submissions", "sieve", "https"]
+    ports = [running.first_port + n for n in range(8)]
     assert [ready["doors"][name] for name in listeners] == [f"127.0.0.1:{port}" for port in ports]
-    assert ready["doors"]["https"] is None
     assert ready["console"] == f"https://localhost:{running.first_port + 8}"
     assert ready["admin_link"] is None
-    assert ready["portal"] is None
+    assert ready["https_host"] == "mail.localhost"
+    assert ready["portal"] == f"https://login.localhost:{running.first_port + 7}"
     accounts = ready["playground"]["accounts"]
     assert len(accounts) == 3
-    assert all(set(account) == {"address", "password"} for account in accounts)
+    assert all(set(account) == {"address", "password", "totp"} for account in accounts)
     assert (running.data / "run" / "ready.json").stat().st_mode & 0o777 == 0o600
 
 

@@ -18,7 +18,7 @@ from threading import Thread
 import pytest
 
 from gambeson import cli
-from gambeson.model.access import DoorKind
+from gambeson.model.access import BROWSER_DOORS, DEVICE_DOORS, DoorKind
 from guard.edge.walk.broken import Broken
 from peers.gambeson import Gambeson
 
@@ -84,6 +84,7 @@ def test_explain_says_what_would_happen_and_why(running: Gambeson) -> None:
         (("open", "--for", "3d", "--reason", "x"), "24 hours"),
         (("open", "--close", "--for", "2h"), "--close"),
         (("walk", "--target", "somewhere"), "HOST:PORT=LISTENER"),
+        (("walk", "--target", "somewhere=https"), "HOST:PORT"),
         (("walk", "--rate", "0"), "--rate"),
         (("walk", "--from", "outside"), "outside"),
         (("export", "dovecot", "--doors-at", "a b"), "no IP address"),
@@ -128,7 +129,7 @@ def test_a_mode_for_one_account_and_for_all_doors(running: Gambeson) -> None:
     guard(running, "mode", "all", "warn", "--account", BRUNO, "--for", "3d", "--reason", "his new tablet")
     modes = guard(running, "mode")["modes"]
     assert {(m["door"], m["account"]) for m in modes} == {
-        (door, BRUNO) for door in ("imap", "pop3", "submission", "sieve")
+        (door.value, BRUNO) for door in (*DEVICE_DOORS, *BROWSER_DOORS)
     }
     assert guard(running, "explain", "--door", "sieve", "--account", BRUNO)["mode"] == "warn"
     assert guard(running, "explain", "--door", "sieve", "--account", ALMA)["mode"] == "enforce"
@@ -177,7 +178,9 @@ def test_walk_finds_nothing_in_the_playground_and_leaves_nothing_behind(running:
     assert where >= {"imap", "imaps", "pop3", "pop3s", "submission", "submissions", "sieve"}
     assert {f"playground {door}" for door in ("imap", "pop3", "submission", "sieve")} <= where
     entered = [r for r in found["records"] if r["outcome"] == "entered"]
-    assert len(entered) == 7
+    assert len(entered) == 9  # the seven mail listeners, and ActiveSync at both of the web's hosts
+    assert {"https mail.localhost eas", "https devices.localhost", "https login.localhost portal"} <= where
+    assert {"emulator web"} <= where
     assert all(r["control"] for r in entered)
     assert running.json("device", "list", CHIARA)["devices"] == before
     # Nobody was locked out: the canary's person still gets in, and so do others.

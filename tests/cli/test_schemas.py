@@ -149,6 +149,12 @@ def test_devices(tried: Tried) -> None:
         tried(command, given["device"], "--reason", "a test")
     machine = ("--machine", "--network", "192.0.2.0/24", "--owner", "office", "--review", "180d")
     tried("device enrol", BRUNO, "--name", "Scanner", "--doors", "submission", *machine)
+    tried("device eas block", BRUNO, "SEC1")
+    tried("device eas quarantine", BRUNO, "SEC1")
+    tried("device eas allow", BRUNO, "SEC1")
+    assert len(tried("device eas list", BRUNO)["phones"]) == 1
+    tried("device eas forget", BRUNO, "SEC1")
+    assert tried("device eas list")["phones"] == []
     tried("device crl")
     tried("device list", BRUNO)
     tried("device list")
@@ -221,6 +227,13 @@ def test_guard(tried: Tried) -> None:
     for recipe in ("dovecot", "systemd"):
         tried("guard export", recipe)
     assert tried("guard export", "nginx", "--out", str(tried.folder / "recipe"))["written"]
+
+
+def test_shields(tried: Tried) -> None:
+    assert tried("guard shields")["shields"]
+    log = tried.folder / "requests.jsonl"
+    log.write_text(json.dumps({"time": 1609770000, "method": "POST", "host": "m", "path": "/ecp/y.js"}) + "\n")
+    assert tried("guard shields", "--replay", str(log), of="guard-shields-replay.json")["hits"]
 
 
 @pytest.mark.slow

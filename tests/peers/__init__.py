@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin", "/usr/lib/postgresql/15/bin"])
 
+# peer -> files that must be there besides its programs, and the package that brings them
+FILES = {
+    "roundcube": ("/usr/share/roundcube/plugins/http_authentication", "roundcube-plugins"),
+    "sogo": ("/usr/lib/GNUstep/SOGo/ActiveSync.SOGo", "sogo-activesync"),
+}
 # peer -> (programs, Debian package, needs root)
 PROGRAMS = {
     "dovecot": (("dovecot",), "dovecot-imapd", False),
@@ -28,6 +34,8 @@ PROGRAMS = {
     "haproxy": (("haproxy",), "haproxy", False),
     "faketime": (("faketime",), "faketime", False),
     "openssl": (("openssl",), "openssl", False),
+    "roundcube": (("php-fpm8.2", "nginx"), "roundcube-core", False),
+    "sogo": (("sogod", "memcached", "nginx"), "sogo", True),
 }
 
 
@@ -45,6 +53,9 @@ def missing_programs(peer: str) -> str:
     for name in programs:
         if not shutil.which(name, path=_PATH):
             return f"{peer}: {name} is not installed (Debian package {package})"
+    path, package = FILES.get(peer, ("", ""))
+    if path and not Path(path).exists():
+        return f"{peer}: {path} is not there (Debian package {package})"
     if root and os.geteuid() != 0:
         return f"{peer}: starting it needs root"
     return ""

@@ -6,6 +6,7 @@ person really does can be kept and asked again.
 
 from __future__ import annotations
 
+import calendar
 import html
 import http.client
 import re
@@ -15,6 +16,7 @@ import time
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import parsedate
 
 import pyotp
 
@@ -147,10 +149,19 @@ class Browser:
                 jar.clear()
             if name.lower() == "set-cookie":
                 key, _, content = value.partition(";")[0].partition("=")
-                if re.search(r";\s*max-age=0|;\s*expires=[^;]*\b19[67]\d\b", value, re.IGNORECASE):
+                if _gone(value):
                     jar.pop(key, None)
                 else:
                     jar[key] = content
+
+
+def _gone(cookie: str) -> bool:
+    """Whether a Set-Cookie takes the cookie away (RFC 6265 section 5.3)."""
+    if found := re.search(r";\s*max-age=(-?\d+)", cookie, re.IGNORECASE):
+        return int(found[1]) <= 0
+    found = re.search(r";\s*expires=([^;]+)", cookie, re.IGNORECASE)
+    ends = parsedate(found[1].replace("UTC", "GMT")) if found else None
+    return ends is not None and calendar.timegm(ends) <= time.time()
 
 
 class Codes:

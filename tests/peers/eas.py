@@ -139,7 +139,7 @@ class Phone:
             parts += [
                 element(AIR_SYNC, "GetChanges", "1"),
                 element(AIR_SYNC, "WindowSize", str(most)),
-                element(AIR_SYNC, "Options", body),
+                element(AIR_SYNC, "Options", element(AIR_SYNC, "FilterType", "0"), body),
             ]
         collection = element(AIR_SYNC, "Collection", *parts)
         said = self.ask("Sync", element(AIR_SYNC, "Sync", element(AIR_SYNC, "Collections", collection)))

@@ -11,7 +11,6 @@ import contextlib
 import os
 import pwd
 import secrets
-import shutil
 import sqlite3
 from pathlib import Path
 
@@ -157,12 +156,3 @@ def _modules() -> list[str]:
     wanted = ("pdo", "pdo_sqlite", "sqlite3", "dom", "xml", "mbstring", "iconv", "intl", "fileinfo", "ctype", "exif")
     wanted += ("sockets", "posix", "gettext", "phar", "tokenizer", "simplexml", "xmlreader", "xmlwriter")
     return [word for name in wanted for word in ("-d", f"extension={name}")]
-
-
-def missing() -> str:
-    """Why it cannot be run here; empty where it can."""
-    if not SCHEMA.exists() or not (CODE / "plugins" / "http_authentication").exists():
-        return "roundcube: it is not installed (Debian packages roundcube-core, roundcube-plugins)"
-    if shutil.which("php-fpm8.2", path=os.environ.get("PATH", "") + ":/usr/sbin") is None:
-        return "roundcube: php-fpm8.2 is not installed (Debian package php-fpm)"
-    return ""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gambeson.model.web import WebRequest
 from gambeson.wire.http_forward import AnswerReader, request_head, response_head
 from gambeson.wire.http_head import RequestReader
-from gambeson.wire.http_target import HeadError
+from gambeson.wire.http_target import HeadError, words
 
 HOST = "mail.example.org"
 
@@ -55,11 +55,13 @@ def test_a_request_as_it_goes_on() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    (
-        "x-forwarded-for x_forwarded_for forwarded x-gambeson-account x_gambeson_key x-real-ip via te"
-        " x-forwarded-client-cert x-originating-ip x-remote-user x_remote_user x-original-url x-rewrite-url"
-        " x-http-method-override x-ssl-client-verify x-client-cert transfer-encoding x-mail-user x_mail_user"
-    ).split(),
+    sorted(
+        words(
+            "x-forwarded-for x_forwarded_for forwarded x-gambeson-account x_gambeson_key x-real-ip via te"
+            " x-forwarded-client-cert x-originating-ip x-remote-user x_remote_user x-original-url x-rewrite-url"
+            " x-http-method-override x-ssl-client-verify x-client-cert transfer-encoding x-mail-user x_mail_user"
+        )
+    ),
 )
 def test_what_only_the_door_may_say_is_left_out(name: str) -> None:
     assert b"forged" not in request_head(request((name, "forged")), never="X-Mail-User")

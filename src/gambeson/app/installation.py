@@ -23,8 +23,8 @@ import msgspec
 from gambeson.guard.core.identify import only_domain
 from gambeson.model.address import canonical_domain
 from gambeson.model.server import MailServer
-from gambeson.model.web import Site
 from gambeson.model.snapshot import Snapshot, SnapshotIndex
+from gambeson.model.web import Site
 from gambeson.process.call import NobodyThere
 from gambeson.process.channel import ChannelGone, ChannelRefused
 from gambeson.process.keeper_client import AdminKeeper

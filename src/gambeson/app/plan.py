@@ -36,6 +36,7 @@ from gambeson.store.urls import sqlite_url
 
 from .edge import listener_settings
 from .engines import asked_by_engines, decision_plan
+from .mail_names import mail_names
 from .place import Place
 from .web_plan import (
     PortalPlace,
@@ -302,6 +303,7 @@ class Planner:
             certificates=certificates,
             web_certificates=self._web_certificates(certificates),
             portal=self._door_portal(),
+            mail_names=mail_names(mine, self.hostname),
             device_authority=str(self.place.authority) if config.tls.client_certificates else "",
             upstream_authorities=tuple(sorted({ca for ca in self._authorities if ca})),
             minimum_tls=str(config.tls.minimum_version),

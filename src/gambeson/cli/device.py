@@ -66,6 +66,9 @@ def add(commands: Commands) -> None:
     adopt.add_argument("--name", metavar="NAME", required=True)
     adopt.add_argument("--doors", metavar="LIST", default="imap,submission")
     adopt.add_argument("--certificate", metavar="FILE", required=True, help="its certificate (PEM)")
+    from . import device_eas
+
+    device_eas.declare(group)
 
 
 def document(device: Device, account: Account | None, credentials: list[Credential]) -> dict[str, object]:

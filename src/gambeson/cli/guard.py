@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import guard_export, guard_walk
+from . import guard_export, guard_shields, guard_walk
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -41,6 +41,7 @@ def add(commands: Commands) -> None:
     opened.add_argument("--reason", default="", metavar="TEXT", help="it is audited")
     opened.add_argument("--close", action="store_true", help="end it now")
     guard_walk.add(group)
+    guard_shields.add(group)
     guard_export.add(group)
 
 

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from gambeson.model.finding import Finding
 
     from . import Commands
+    from .guard_walk_web import WebPlaces
 
 _DESCRIPTION = """\
 Tries to get in, at every door, at the mail servers behind them and at what you name, with everything that must not
 open: no sign-in at all, the canary's password over every mechanism, made-up tokens, devices that are blocked,
-revoked, expired or for another door. Whatever enters below the floor is a side door (exit 1). What could not be
+revoked, expired or for another door. At the web doors also made-up sessions and headers, closed paths, disguises and
+the harmless shape of each known attack. Whatever enters below the floor is a side door (exit 1). What could not be
 reached or told is listed (exit 4). The canary is an account of yours kept for this; in the playground one is taken.
 """
 
@@ -41,10 +43,14 @@ def add(group: Commands) -> None:
         metavar="HOST:PORT=LISTENER",
         action="append",
         default=[],
-        help="another address, such as mail.example.org:2525=submission; may be repeated",
+        help="another address, such as mail.example.org:2525=submission or ...:8443=https; may be repeated",
     )
     parser.add_argument(
-        "--scan", metavar="HOST", action="append", default=[], help="look at its well-known mail ports"
+        "--scan",
+        metavar="HOST",
+        action="append",
+        default=[],
+        help="look at its well-known mail and web ports",
     )
     parser.add_argument("--ca", metavar="FILE", default="", help="authorities for --target and --scan (PEM)")
     parser.add_argument(
@@ -109,11 +115,13 @@ def _walk(args: Namespace, place: Installation) -> tuple[Sequence[Record], list[
     from gambeson.model.access import Rung
 
     from .common import CommandError
+    from .guard_walk_web import WebPlaces
     from .shared import now
 
     if not 0 < args.rate <= 1000:
         raise CommandError("--rate must be more than 0 and at most 1000 attempts a second.")
-    places, missing = _places(args, place)
+    web = WebPlaces(args, place)
+    places, missing = _places(args, place, web)
     address, password = _canary(args, place)
     organisation = place.organisation_of(address, args.org)
     devices = CanaryDevices(
@@ -133,8 +141,10 @@ def _walk(args: Namespace, place: Installation) -> tuple[Sequence[Record], list[
 
     try:
         canary = _ready_canary(place, devices, password, f"gambeson-walk-nobody@{address.rpartition('@')[2]}")
+        nonce = secrets.token_hex(9)
+        plans = web.plans(canary, index, devices.account, nonce)
         records = asyncio.run(
-            walk(places, canary, floor, nonce=secrets.token_hex(9), per_second=args.rate, told=_progress)
+            walk(places, canary, floor, nonce=nonce, per_second=args.rate, web=plans, told=_progress)
         )
     finally:
         with _uninterrupted():
@@ -144,6 +154,8 @@ def _walk(args: Namespace, place: Installation) -> tuple[Sequence[Record], list[
         missing.append("The canary's password is not known (--password-file), so no password was tried.")
     findings = [*side_doors(records, organisation.id, now(), declared), *_policy(index, organisation.id)]
     kept = keep(organisation, findings, records, place.who, now())
+    web.keep(records)
+    missing += web.missing
     return records, kept, [*missing, *_untried(args, records, untried)]
 
 
@@ -236,7 +248,7 @@ def _untried(args: Namespace, records: Sequence[Record], untried: Any) -> list[s
     return list(untried(counted))
 
 
-def _places(args: Namespace, place: Installation) -> tuple[list[Place], list[str]]:
+def _places(args: Namespace, place: Installation, web: WebPlaces) -> tuple[list[Place], list[str]]:
     from gambeson.app.plan import configured_listens
     from gambeson.guard.edge.walk import places
 
@@ -248,7 +260,7 @@ def _places(args: Namespace, place: Installation) -> tuple[list[Place], list[str
             listens = [(each.name, each.host, each.port) for each in configured_listens(place.config)]
             doors = places.of_listens(listens)
         found = [*doors, *places.of_servers(place.servers())]
-        found += [places.of_target(text, args.ca) for text in args.target]
+        found += [places.of_target(text, args.ca) for text in args.target if not web.takes(text)]
         hosts = [*args.scan]
         found += places.of_scan(hosts, found, args.ca)
     except places.PlaceError as error:
@@ -256,7 +268,7 @@ def _places(args: Namespace, place: Installation) -> tuple[list[Place], list[str
     if args.origin == "inside":
         return found, []
     far, near = places.from_outside(found)
-    if not far:
+    if not far and not web.outside:
         raise CommandError(
             "Nothing here can be reached from outside: every address is this machine's own. Name one with --target "
             "or --scan, or walk from inside."
@@ -306,9 +318,9 @@ def _declared(index: Any, record: Record, address: str) -> str:
     from .shared import now
 
     attempt = record.attempt
-    if attempt.place.role is not Role.DOOR or attempt.rung.word != "knowledge":
+    if attempt.place.role is not Role.DOOR or not (attempt.rung.word == "knowledge" or attempt.asks):
         return ""
-    found = explain(index, now(), attempt.place.door, address, source="127.0.0.1")
+    found = explain(index, now(), attempt.door, address, source="127.0.0.1")
     if not found["passes"]:
         return ""
     return f"mode {found['mode']}" if found["decision"] != "allow" else str(found["rule"])

@@ -19,7 +19,7 @@ from .scope import Scoped
 
 DECISIONS = ("allowed", "blocked", "quarantined")
 MAX_DEVICES = 200  # of one account
-_DEVICE_ID = re.compile(r"[0-9a-z]{1,64}\Z")
+_DEVICE_ID = re.compile(r"[0-9a-z._{}-]{1,64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class EasDevices(Scoped):
         """Decides of a device, in place of what was decided. Raises NotFound, BadValue, Conflict."""
         name = device_id.lower()
         if not _DEVICE_ID.match(name):
-            raise BadValue("An ActiveSync DeviceId has 1 to 64 letters and digits.")
+            raise BadValue("An ActiveSync DeviceId has 1 to 64 letters, digits and . _ - { }.")
         if decision not in DECISIONS:
             raise BadValue(f"An ActiveSync device is one of {', '.join(DECISIONS)}.")
         table = schema.eas_devices

@@ -1,9 +1,9 @@
 """What nginx asks with ``auth_request``: a sub-request that tells of another request, without its body.
 
-Our recipe (``guard export nginx``) writes every header named here itself, over whatever the client sent, and takes the
-client's own ``X-Gambeson-*`` out by that; all other headers are the client's. They are read by the same rules as at the
-native door, so that both decide on the same request. A header of ours that came twice is refused: then somebody else
-than the recipe wrote one of them.
+Our recipe (``guard export nginx``) writes every header named here itself, over whatever the client sent; any other
+``X-Gambeson-*`` is refused, for the recipe does not know it. All other headers are the client's. They are read by the
+same rules as at the native door, so that both decide on the same request. A header of ours that came twice is refused:
+then somebody else than the recipe wrote one of them.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def read_sub_request(headers: list[tuple[bytes, bytes]], hosts: Container[str]) 
             if name in ours:
                 raise HeadError(400, "header-twice")
             ours[name] = value.strip(b" \t")
-        elif name not in _ITS_OWN and not name.startswith(b"x-gambeson-"):
+        elif name.startswith(b"x-gambeson-"):
+            raise HeadError(400, "header-of-ours")  # the client wrote it, and nginx would send it on
+        elif name not in _ITS_OWN:
             others.append((name, value))
     source = _source(ours.get(CLIENT, b""))
     host = ours.get(HOST, b"")

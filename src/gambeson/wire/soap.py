@@ -17,6 +17,7 @@ SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
 MESSAGES = "http://schemas.microsoft.com/exchange/services/2006/messages"
 AUTODISCOVER = "http://schemas.microsoft.com/exchange/2010/Autodiscover"
 MAX_HEADERS = 32
+MAX_INSIDE = 8
 _NAME = re.compile(r"[A-Za-z]{1,64}\Z")
 _ACTION = re.compile(r"\"?[\x21\x23-\x7e]{0,300}\"?\Z")
 
@@ -33,12 +34,15 @@ class SoapError(ValueError):
 class Message:
     """``operation`` is the operation's name without the *Request* or *RequestMessage* that some elements end with;
     ``namespace`` its element's; ``headers`` the local names of the header's elements; ``version`` ``1.1`` or ``1.2``.
+    ``inside`` are the local names of the first elements in the operation (at most ``MAX_INSIDE``), empty where not all
+    of the message was read.
     """
 
     operation: str
     namespace: str
     headers: tuple[str, ...] = ()
     version: str = "1.1"
+    inside: tuple[str, ...] = ()
 
 
 class _Enough(Exception):  # noqa: N818 - an outcome
@@ -52,6 +56,7 @@ class _Reader:
         self._whole = whole
         self.version = self.operation = self.namespace = ""
         self.headers: list[str] = []
+        self.inside: list[str] = []
         self._path: list[str] = []
         self._count = 0
         self._bodies = 0
@@ -70,6 +75,8 @@ class _Reader:
             self._part(namespace, local)
         elif depth == 2:
             self._inside(namespace, local)
+        elif depth == 3 and self.operation and len(self.inside) < MAX_INSIDE:
+            self.inside.append(local)
         self._path.append(local if depth < 2 else "")
 
     def _part(self, namespace: str, local: str) -> None:
@@ -115,7 +122,9 @@ def read_message(octets: bytes, whole: bool, content_type: str, action: str | No
         raise SoapError("no-operation" if whole else "operation-too-late")
     for said in (action, _parameter(content_type, "action")):
         _agree(said, reader.operation)
-    return Message(reader.operation, reader.namespace, tuple(reader.headers), reader.version)
+    return Message(
+        reader.operation, reader.namespace, tuple(reader.headers), reader.version, tuple(reader.inside)
+    )
 
 
 def _bare(name: str) -> str:

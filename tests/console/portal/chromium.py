@@ -109,9 +109,8 @@ class Chromium:
             self.run(f"{_form(action)}.elements[{json.dumps(name)}].value = {json.dumps(value)}")
         self.run("window.before = true")  # a new page has no such thing
         self.run(f"{_form(action)}.querySelector('button').click()")
-        self.until(
-            f"window.before !== true && location.href.includes({json.dumps(then)}) && document.readyState === 'complete'"
-        )
+        arrived = f"location.href.includes({json.dumps(then)}) && document.readyState === 'complete'"
+        self.until(f"window.before !== true && {arrived}")
 
     def text(self) -> str:
         """What a person reads."""

@@ -164,7 +164,9 @@ def test_an_ended_session_an_ended_account_and_a_late_token_get_nothing() -> Non
             anna.enabled = False
         else:
             world.later(961)
-        assert isinstance(say(world, RenewAsk(token=answer.token)), Refused), spoil
+        refused = say(world, RenewAsk(token=answer.token))
+        assert isinstance(refused, Refused), spoil
+        assert refused.reason == ("expired" if spoil == "late" else "gone")
 
 
 def test_of_a_door_s_token_only_session_and_host_are_believed() -> None:

@@ -13,7 +13,7 @@ MAX_VALUE = 32 * 1024  # characters of one field: the answer of a passkey
 MAX_QUERY = 8 * 1024
 MAX_COOKIES = 50
 
-# RFC 6265bis section 4.1.3.2: a name that begins so belongs to this very host, over TLS only.
+# draft-ietf-httpbis-rfc6265bis section 4.1.3.2: a name that begins so belongs to this very host, over TLS only.
 SESSION = "__Host-gambeson-portal"
 STEP = "__Host-gambeson-step"
 BOX = "__Host-gambeson-box"

@@ -16,6 +16,8 @@ from gambeson.model.finding import Evidence, Finding, Severity
 from gambeson.model.rule import ModeEntry, Policy
 from gambeson.model.server import MailServer
 
+from .web.eas_findings import other_devices, shared_devices
+
 REFUSED_US = "credential refused by the mail server"
 BEHIND_SECONDS = 10.0  # a door that has not acknowledged for so long
 
@@ -131,6 +133,25 @@ RULES: Mapping[str, Rule] = {
         "A device in quarantine asks to be let in",
         ("Ask the account's owner; then gambeson device approve or gambeson device block.",),
     ),
+    "eas.shared-device-id": Rule(
+        "eas-device",
+        Severity.MEDIUM,
+        "One ActiveSync DeviceId is used by several accounts",
+        (
+            "Ask the accounts' owners: one phone with two mailboxes is usual, one with a stranger's is not.",
+            "Shut it out of an account with gambeson device eas block ADDRESS DEVICEID.",
+        ),
+    ),
+    "eas.other-device": Rule(
+        "device",
+        Severity.HIGH,
+        "A device's credential came from another device",
+        (
+            "Ask the owner: where the phone was replaced, register the new one and revoke the old one.",
+            "Where nobody knows of it, the secret was stolen: gambeson device revoke.",
+        ),
+        whole=False,
+    ),
     "notice.not-delivered": Rule(
         "server",
         Severity.MEDIUM,
@@ -159,13 +180,14 @@ class Running:
 class Recorded:
     """What an organisation's records say: newest first. ``servers``: door.server.* of no organisation; ``failed``:
     door.login.failed; ``allowed``: door.login.allowed; ``quarantined``: newest refusal of each such device;
-    ``undelivered``: why notices failed."""
+    ``undelivered``: why notices failed; ``eas``: door.eas.*."""
 
     servers: Sequence[Event] = ()
     failed: Sequence[Event] = ()
     allowed: Sequence[Event] = ()
     quarantined: Sequence[Event] = ()
     undelivered: Sequence[str] = ()
+    eas: Sequence[Event] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +209,12 @@ def measure(
     running: Running, recorded: Recorded, kept: Kept, now: float, warn_age: float = 30.0
 ) -> tuple[list[Finding], set[Name]]:
     """What is wrong, and of the rules that are not measured whole, what was measured as right."""
-    found = [*_processes(running, now, warn_age), *_policy(kept, now), *_devices(kept, recorded, now)]
+    found = [
+        *_processes(running, now, warn_age),
+        *_policy(kept, now),
+        *_devices(kept, recorded, now),
+        *_eas(kept, recorded, now),
+    ]
     servers, well = _servers(kept, recorded)
     well |= {("doors.snapshot-stale", name) for name, age in running.ages.items() if age <= warn_age}
     well |= {("doors.not-acknowledging", name) for name in running.followers if name not in running.behind}
@@ -306,6 +333,25 @@ def _devices(kept: Kept, recorded: Recorded, now: float) -> Iterable[Finding]:
         if asking is not None and asking.state is DeviceState.QUARANTINED:
             text = f"{asking.name} proved itself at {event.door} and was answered, not served"
             yield _finding("device.quarantined", _shown(asking, kept), text, now, _told(event, event.source))
+
+
+def _eas(kept: Kept, recorded: Recorded, now: float) -> Iterable[Finding]:
+    for shared in shared_devices(recorded.eas):
+        names = [a.address if (a := kept.accounts.get(one)) else one for one in shared.accounts]
+        text = f"DeviceId {shared.device_id} was seen with {', '.join(names[:10])}"
+        yield _finding(
+            "eas.shared-device-id",
+            shared.device_id,
+            text,
+            now,
+            *(_told(e, e.source) for e in shared.events[:5]),
+        )
+    by_id = {d.id: d for d in kept.devices}
+    for name, event in sorted(other_devices(recorded.eas).items()):
+        device = by_id.get(name)
+        if device is not None:
+            text = f"{device.name}'s credential came with DeviceId {event.data.get('device_id', '')}"
+            yield _finding("eas.other-device", _shown(device, kept), text, now, _told(event, event.source))
 
 
 def _shown(device: Device, kept: Kept) -> str:

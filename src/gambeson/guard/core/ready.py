@@ -36,6 +36,7 @@ from gambeson.model.snapshot import SnapshotIndex
 from .decide import decide
 from .floors import HARD, QUARANTINE
 from .networks import source_prefix
+from .web.clients import load_clients
 
 ALLOWED = "door.login.allowed"
 WEEK = 7 * 86400.0
@@ -196,11 +197,12 @@ def _reasons(event: Event) -> tuple[str, ...]:
 
 
 def _program(event: Event) -> str:
-    """What the client calls itself: IMAP ID, user agent, or the name it said HELO with."""
+    """The program by its name where it is a known one, else what the client calls itself: IMAP ID, user agent, or the
+    name it said HELO with."""
     for key in ("program", "user_agent", "helo"):
         said = event.data.get(key)
         if isinstance(said, str) and said.strip():
-            return " ".join(said.split())[:120]
+            return load_clients().program(said)
     return ""
 
 

@@ -2,18 +2,20 @@
 
 From outside only octets are seen, so the judge asks one question first: does the answer come from the door, or has the
 request reached the server behind it? The door's own answers carry marks that no application sends together
-(:func:`ours`). At a door an attempt that must not enter has entered as soon as the *server* answers it, whatever it
-says: no request without proof reaches the mail server. Past the doors (``Role.UPSTREAM``) the server's own yes counts,
-compared with what it says to nobody.
+(:func:`ours`). At a door an attempt that must not enter has entered as soon as the *server* answers it, whatever
+it says: no request without proof reaches the mail server. Where the server then refuses, that is told as such. Past
+the doors (``Role.UPSTREAM``) the server's own yes counts, compared with what it says to nobody.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from .walk import Attempt, Kind, Outcome, Reply, Role, cannot_say, entered, refused
+from gambeson.model.access import Rung
+
+from .walk import Attempt, Kind, Outcome, Record, Reply, Role, cannot_say, entered, refused
 
 MAX_BODY = 65536  # octets of an answer that are looked at
 
@@ -21,6 +23,7 @@ MAX_BODY = 65536  # octets of an answer that are looked at
 WEB_RULES = {
     "session-forged": "A made-up session cookie opens it",
     "no-session": "It serves without a session",
+    "reaches-server": "A request that proves nothing reaches the mail server",
     "spoofed-header": "A header that anybody can write opens it",
     "bare-header": "The application believes the trusted header without a signature, past the doors",
     "closed-path": "A path that is never open from outside reaches the mail server",
@@ -49,6 +52,9 @@ _SERVERS = (
 )
 _EXCHANGE = frozenset(("x-feserver", "x-beserver", "x-owa-version", "x-calculatedbetarget", "x-diaginfo"))
 _LOGIN = re.compile(r"/log[io]n|/auth|/sign-?in|[?&]_task=login|reason=", re.IGNORECASE)
+NAMELESS = "no name in the handshake"
+REACHES = "guard.walk.reaches-server"
+_PROVES = (Kind.WEB, Kind.SESSION, Kind.HEADER)
 _TOO_LATE = (429, 500, 502, 503, 504)
 _HELD = (400, 403, 404, 405, 414, 421, 431, 501)
 
@@ -106,6 +112,8 @@ def _at_door(attempt: Attempt, heard: Heard) -> Reply:
         good = not ours(heard) and heard.status not in (401, 403) and heard.status < 500
         return entered(said) if good else refused(said)
     if not ours(heard):
+        if attempt.kind in _PROVES and _turned_down(heard):
+            return entered(said, REACHES, WEB_RULES["reaches-server"])
         return entered(said)
     if heard.status in _TOO_LATE:
         return cannot_say(f"it said: later ({heard.said})")
@@ -144,6 +152,11 @@ def _welcome(heard: Heard) -> bool:
     return 200 <= heard.status < 300 or heard.status in (449, 451)  # MS-ASHTTP section 2.2.2.1.1
 
 
+def _turned_down(heard: Heard) -> bool:
+    """The server wants somebody to sign in; any other answer is one to somebody."""
+    return heard.status in (401, 403) or (300 <= heard.status < 400 and not _welcome(heard))
+
+
 def _differs(attempt: Attempt, nobody: Heard, heard: Heard) -> bool:
     """Whether a page is somebody's, where the page for nobody is a yes as well: it leads elsewhere, or names him."""
     if nobody.status != heard.status or nobody.header("location") != heard.header("location"):
@@ -159,6 +172,47 @@ def _found(heard: Heard) -> Reply:
     if heard.status and any(heard.header(name) for name in _EXCHANGE):
         return entered(heard.said.encode())
     return Reply(Outcome.NOT_OFFERED, heard.said)
+
+
+def merged(records: Sequence[Record]) -> list[Record]:
+    """Where nothing at all opens a page, everything else that proves nothing opens it as well: that is one side door,
+    not one for each thing tried. Such records take the rule of the attempt with nothing."""
+    bare: dict[tuple[str, str, str], Record] = {}
+    for record in records:
+        attempt = record.attempt
+        if (
+            _worthless(record)
+            and attempt.credential == "nothing"
+            and attempt.kind is not Kind.HOST
+            and record.side_door
+        ):
+            bare.setdefault(_page(record), record)
+    found = []
+    for record in records:
+        first = bare.get(_page(record)) if _worthless(record) and record.side_door else None
+        if first is not None and first is not record:
+            rule = first.reply.rule or first.attempt.rule
+            reply = replace(record.reply, rule=rule, title=first.reply.title or first.attempt.title)
+            found.append(replace(record, reply=reply))
+        else:
+            found.append(record)
+    return found
+
+
+def _worthless(record: Record) -> bool:
+    attempt = record.attempt
+    nameless = attempt.kind is Kind.HOST and attempt.mechanism == NAMELESS
+    return (
+        (attempt.kind in _PROVES or nameless)
+        and attempt.place.role is Role.DOOR
+        and attempt.rung is Rung.NOTHING
+        and not attempt.control
+    )
+
+
+def _page(record: Record) -> tuple[str, str, str]:
+    ask = record.attempt.asks[-1]
+    return record.attempt.place.server_name, ask.method, ask.target
 
 
 # -- the portal
@@ -213,4 +267,4 @@ def _without(page: bytes, form: bytes) -> bytes:
     return page.replace(address, b"").replace(address.replace(b"@", b"&#64;"), b"")
 
 
-__all__ = ["MAX_BODY", "WEB_RULES", "Heard", "judge", "ours"]
+__all__ = ["MAX_BODY", "WEB_RULES", "Heard", "judge", "merged", "ours"]

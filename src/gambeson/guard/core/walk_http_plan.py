@@ -13,6 +13,7 @@ from gambeson.model.access import DoorKind, Rung
 from gambeson.model.web import Product, Site
 
 from .walk import Attempt, Kind, Place
+from .walk_http import NAMELESS
 from .walk_http_maker import NOTHING, PASSWORD, SESSION, Maker, WebWalk, basic, probe
 from .walk_http_portal import portal_attempts
 from .walk_http_requests import CLOSED, DEVICE_REQUESTS, PEOPLE_REQUESTS, TRICKS, WebShape
@@ -229,7 +230,7 @@ class _Host(Maker):
         made, named = self.made, self.walk.named(self.host)
         for what, changes in (
             ("another name in the handshake", {"sni": "gambeson-walk.invalid"}),
-            ("no name in the handshake", {"sni": ""}),
+            (NAMELESS, {"sni": ""}),
             ("another Host", {"host": "gambeson-walk.invalid"}),
             ("two Hosts", {"host": f"{named},gambeson-walk.invalid"}),
             ("no Host", {"host": ""}),

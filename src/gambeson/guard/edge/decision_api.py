@@ -1,6 +1,6 @@
 """The desk of the decision API: one request in, one answer out. The sockets are in ``decision_listener``.
 
-Paths: ``/auth_request`` (nginx's sub-request), ``/own`` (what the door itself says at ``/.gambeson/``),
+Paths: ``/auth_request`` (nginx's sub-request), ``/own`` (what the door answers by itself),
 ``/?command=...`` and ``/command/...`` (Dovecot, weakforced's clients), ``/openapi.json``. Nothing is answered without
 the key. Whatever goes wrong here is a 5xx, and both recipes refuse then.
 """
@@ -27,7 +27,6 @@ from gambeson.guard.core.decision_api import (
     tarpit,
 )
 from gambeson.guard.core.networks import source_prefix
-from gambeson.guard.core.web.origin import OWN
 from gambeson.guard.core.web.verdict import Answer, Forward, Peek, WebClient
 from gambeson.model.access import AccessRequest
 from gambeson.model.decision import Decision, Opinion
@@ -132,10 +131,11 @@ class DecisionApi:
         return sub_answer(verdict, sub.request, self._settings.unbound_cookies)
 
     async def _own(self, method: str, headers: Headers) -> ApiAnswer:
-        """Coming and going at a site's host, answered in full."""
+        """What the door answers by itself at a site's host, in full: coming and going, autoconfiguration. Never
+        what would be forwarded."""
         sub = self._read(headers)
-        if method not in ("GET", "HEAD", "POST") or not sub.request.canonical.startswith(OWN):
-            return ApiAnswer(404, _JSON, done("no-such-path"))
+        if method not in ("GET", "HEAD", "POST"):
+            return ApiAnswer(405, (("allow", "GET, HEAD, POST"), *_JSON), done("method"))
         verdict = await self._judge(sub)
         if not isinstance(verdict, Answer):
             return _not_now()
@@ -223,8 +223,7 @@ class DecisionApi:
                 engine="dovecot",
             )
         refused = replace(decision, opinion=Opinion.CHALLENGE, reason="password-refused-by-server")
-        if not door.flood.counted(f"{prefix(access.source)} reported"):
-            self._record("door.login.refused", ask, access, refused, failure="password-refused-by-server")
+        self._record("door.login.refused", ask, access, refused, failure="password-refused-by-server")
         return ApiAnswer(200, _JSON, done())
 
     def _facts(self, ask: PolicyAsk) -> AccessRequest | None:

@@ -11,7 +11,7 @@ import asyncio
 import socket
 from collections import Counter, deque
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import httptools
 
@@ -43,6 +43,7 @@ class DecisionListener:
         self._sock, self._uid = sock, uid
         self.turned_away: Counter[str] = Counter()
         self.connections: set[ApiConnection] = set()
+        self.open = 0
         self._opening: set[asyncio.Task[None]] = set()
         self._credit, self._at = MAX_RATE * _BURST, 0.0
 
@@ -82,12 +83,13 @@ class DecisionListener:
                 why = _peer(sock, self._uid)
             else:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if len(self.connections) + len(self._opening) >= MAX_CONNECTIONS:
+            if self.open >= MAX_CONNECTIONS:
                 why = "too many connections"
             if why:
                 self.turned_away[why] += 1
                 sock.close()
                 continue
+            self.open += 1
             task = self._door.loop.create_task(self._open(sock))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
@@ -97,6 +99,7 @@ class DecisionListener:
             await self._door.loop.connect_accepted_socket(lambda: ApiConnection(self), sock)
         except OSError:
             self.turned_away["lost"] += 1
+            self.open -= 1
 
 
 class ApiConnection(asyncio.Protocol):
@@ -112,6 +115,7 @@ class ApiConnection(asyncio.Protocol):
         self._work: asyncio.Task[None] | None = None
         self._ending = False
         self._wrong = 0
+        self._fed = 0  # octets of the request that comes
         self._begin()
         self._partial = False
 
@@ -119,14 +123,14 @@ class ApiConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody connected."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._listener.connections.add(self)
         self._patience(IDLE_SECONDS)
 
     def connection_lost(self, error: Exception | None) -> None:
         """It is gone."""
         self._listener.connections.discard(self)
+        self._listener.open -= 1
         if self._timer is not None:
             self._timer.cancel()
         if self._work is not None:
@@ -145,7 +149,7 @@ class ApiConnection(asyncio.Protocol):
             for at in range(0, len(data), MAX_BODY):
                 self._fed += len(data[at : at + MAX_BODY])
                 self._parser.feed_data(data[at : at + MAX_BODY])
-                if self._fed > MAX_HEAD + 2 * MAX_BODY:
+                if self._fed > (MAX_HEAD if self._in_head else MAX_HEAD + 2 * MAX_BODY):
                     self._wrong = self._wrong or 431
                 if self._wrong:
                     break
@@ -194,8 +198,12 @@ class ApiConnection(asyncio.Protocol):
         """The head is there."""
         if self._parser.get_http_version() not in ("1.1", "1.0"):
             self._wrong = self._wrong or 505
-        if any(name == b"expect" for name, _ in self._headers):
+        self._in_head = False
+        names = {name for name, _ in self._headers}
+        if b"expect" in names:
             self._wrong = self._wrong or 417
+        if b"upgrade" in names:
+            self._wrong = self._wrong or 400
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -220,7 +228,7 @@ class ApiConnection(asyncio.Protocol):
         self._headers: Headers = []
         self._body = bytearray()
         self._head = 0
-        self._fed = 0
+        self._in_head = True
         self._partial = True
 
     def _size(self, octets: int) -> None:

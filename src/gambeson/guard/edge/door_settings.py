@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from gambeson.guard.core.throttle import ThrottleLimits
 from gambeson.model.access import Listener
+from gambeson.wire.autodiscover import MailServerName
 
 from .countries import CountryTable
 from .decision_plan import DecisionSettings
@@ -102,6 +103,7 @@ class DoorSettings:
     limits: DoorLimits = field(default_factory=DoorLimits)
     web: WebLimits = field(default_factory=WebLimits)
     portal: Portal | None = None  # None: nobody signs in with a browser
+    mail_names: tuple[MailServerName, ...] = ()  # the mail doors as autoconfig names them
     throttle: ThrottleLimits = field(default_factory=ThrottleLimits)
     throttle_key: bytes = field(default=b"", repr=False)  # random; strangers can't choose what collides
     server_down_for: float = 10.0  # a mail server that could not be reached is left alone this long

@@ -31,6 +31,8 @@ EVERY_SECONDS = 5.0
 SEEN_EVERY = 60.0  # a finding that is still true is written no more often
 _DAY = 86400.0
 _MANY = 500
+_EAS_EVERY = 60.0  # seconds between two looks at the records of ActiveSync devices, which may be many
+_EAS_MANY = 5000
 _LIVE = (FindingState.OPEN, FindingState.ACKNOWLEDGED, FindingState.WAIVED)
 BY = "worker"
 
@@ -64,6 +66,7 @@ class Findings:
         self._policies: dict[
             str, tuple[int, str]
         ] = {}  # by organisation: version looked at, and what is wrong
+        self._eas: dict[str, tuple[float, Sequence[Event]]] = {}  # by organisation: when read, and what
 
     async def run(self) -> None:
         """For ever, beginning a little later: what was never tried would look as if it worked."""
@@ -131,6 +134,13 @@ class Findings:
             self._policies[store.id] = (source.version, error)
         return error
 
+    def _eas_events(self, store: OrganisationStore, now: float) -> Sequence[Event]:
+        at, events = self._eas.get(store.id, (-_EAS_EVERY, ()))
+        if not 0 <= now - at < _EAS_EVERY:
+            events = store.events.query(kind="door.eas", since=now - _DAY, limit=_EAS_MANY)
+            self._eas[store.id] = (now, events)
+        return events
+
     def _recorded(
         self, store: OrganisationStore, index: SnapshotIndex, live: Sequence[Finding], now: float
     ) -> Recorded:
@@ -143,6 +153,7 @@ class Findings:
             allowed=_served(store, servers, failed, live, since),
             quarantined=list(_asking(store, index, now)),
             undelivered=_undelivered(store, since),
+            eas=self._eas_events(store, now),
         )
 
 

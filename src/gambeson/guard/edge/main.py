@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import msgspec
 import uvloop
 
+from gambeson.guard.core.web.clients import load_clients
 from gambeson.guard.core.web.grammar import load_grammars
 from gambeson.guard.core.web.shields import load_shields
 from gambeson.model.snapshot import SnapshotIndex
@@ -28,6 +29,7 @@ from gambeson.process.worker_link import WorkerLink
 from .door import DoorServer
 from .door_settings import DoorSettings
 from .plan import DoorPlan, PlanError
+from .web.exchange import install
 from .web.gate import WebGate, WebRules
 from .web.portal_link import PortalLink
 
@@ -48,7 +50,7 @@ def run_doors(birth: Birth) -> int:
     if missing:
         return birth.fail(f"{birth.name}: no socket came for {', '.join(missing)}")
     _allow_descriptors()
-    rules = WebRules(load_grammars(), load_shields())
+    rules = WebRules(load_grammars(), load_shields(), load_clients())
     birth.drop()
     # What is loaded now stays: the collector needs not look at it again, and not after every other login.
     gc.collect()
@@ -142,6 +144,8 @@ class DoorProcess:
         """Judge HTTP requests by these rules; ``link`` leads to the portal."""
         settings = self.server.door.settings
         self._gate = WebGate(self.server.door, rules, portal=settings.portal, link=link)
+        if rules.clients is not None:
+            install(self._gate, self.server.door, rules.clients, servers=settings.mail_names)
         self._link_to_portal = link
         self.server.door.gate = self._gate
 

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from gambeson.guard.core.throttle import ThrottleLimits
+from gambeson.wire.autodiscover import MailServerName
 
 from .countries import CountryTable, CountryTableError
 from .decision_plan import DecisionPlan, DecisionPlanError, open_decision_plan
@@ -68,6 +69,7 @@ class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     limits: DoorLimits = DoorLimits()
     web: WebLimits = WebLimits()
     portal: Portal | None = None
+    mail_names: tuple[MailServerName, ...] = ()
     throttle: ThrottleLimits = ThrottleLimits()
     country_table: str = ""
     directory: DirectoryPlan | None = None
@@ -129,6 +131,7 @@ class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             limits=self.limits,
             web=self.web,
             portal=self.portal,
+            mail_names=self.mail_names,
             throttle=self.throttle,
             throttle_key=secrets.token_bytes(32),
             server_down_for=self.server_down_for,

@@ -113,6 +113,26 @@ def test_what_cannot_be_read_as_one_operation(status: int, headers, octets: byte
     assert verdict.status == status
 
 
+@pytest.mark.parametrize(
+    ("inside", "good"),
+    [
+        ("<m:PullSubscriptionRequest/>", True),
+        ("<m:StreamingSubscriptionRequest/>", True),
+        ("<m:PushSubscriptionRequest><t:URL>http://evil.test/</t:URL></m:PushSubscriptionRequest>", False),
+        ("<m:PullSubscriptionRequest/><m:PushSubscriptionRequest/>", False),
+        ("", False),
+    ],
+)
+def test_the_server_is_never_made_to_call_an_address(inside: str, good: bool) -> None:
+    mac = load_clients().recognise(MAC)
+    octets = envelope("Subscribe").replace(b"<m:Subscribe/>", f"<m:Subscribe>{inside}</m:Subscribe>".encode())
+    assert isinstance(judge(mac, octets), Forward) is good
+    peek = ews.judge(posted(), SITE, mac, FORWARD)
+    assert isinstance(peek, Peek)
+    late = peek.judge(octets + b" " * 70000, False)  # not all of it is here: nobody knows what follows
+    assert isinstance(late, Answer)
+
+
 def test_identity_is_no_coding_and_a_fault_speaks_the_clients_version() -> None:
     mac = load_clients().recognise(MAC)
     assert isinstance(judge(mac, envelope("GetFolder"), ("Content-Encoding", "identity")), Forward)

@@ -241,6 +241,19 @@ def test_a_program_gets_its_operations_and_a_fault_for_others() -> None:
     lanes(talk)
 
 
+def test_a_program_that_names_ever_new_things_does_not_fill_the_record() -> None:
+    async def talk(gates: Gates) -> None:
+        for number in range(60):
+            name = "Op" + "".join(chr(97 + int(digit)) for digit in str(number))
+            request, body = ews(name, MAC)
+            assert (await gates.answer(request, body=body)).status == 403
+            assert isinstance(await gates.judge(eas(device=f"D{number}")), Forward) is (number == 0)
+        assert len(gates.events("door.ews.refused")) == 20
+        assert len(gates.events("door.eas.refused")) == 20
+
+    lanes(talk)
+
+
 def test_without_a_credential_ews_never_gets_so_far() -> None:
     async def talk(gates: Gates) -> None:
         request, body = ews("GetMailTips", OUTLOOK_AGENT)
@@ -258,8 +271,8 @@ def test_cloud_programs_are_the_sites_to_allow(allowed: bool) -> None:
         if not allowed:
             assert isinstance(verdict, Answer)
             assert (verdict.status, verdict.reason) == (403, "cloud-client")
-            (event,) = gates.events("door.cloud.refused")
-            assert event.data["program"] == "Outlook for iOS and Android"
+        (event,) = gates.events("door.cloud.allowed" if allowed else "door.cloud.refused")
+        assert event.data["program"] == "Outlook for iOS and Android"
 
     lanes(talk, snapshot(sites=(exchange(cloud_clients=allowed),)))
 

@@ -40,6 +40,9 @@ IMPERSONATION = frozenset(
     )
 )
 
+# A push subscription makes the server sign in at an address of the client's choice (CVE-2018-8581).
+_SUBSCRIPTIONS = (("PullSubscriptionRequest",), ("StreamingSubscriptionRequest",))
+
 
 def allowed(site: Site, client: Client | None) -> frozenset[str]:
     """The operations for a program at a site."""
@@ -81,6 +84,9 @@ def refuse(message: Message, operations: frozenset[str]) -> Answer | None:
         word = "impersonation" if strange[0] in IMPERSONATION else "header"
         sentence = f"The SOAP header {strange[0]} is not allowed here."
         return refused(f"ews-{word} {strange[0]}", sentence, message.version)
+    if message.operation == "Subscribe" and message.inside not in _SUBSCRIPTIONS:
+        sentence = "A subscription may be pulled or streamed; the server is never made to call an address."
+        return refused("ews-push-subscription", sentence, message.version)
     if message.namespace != MESSAGES or message.operation not in operations:
         sentence = (
             f"{message.operation} is not open to this program; an administrator can allow it for the site."

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from .dovecot import dovecot, dovecot24
-from .facts import Facts, RecipeError
+from .dovecot_policy import dovecot24_policy, dovecot_policy
+from .facts import Engine, Facts, RecipeError
 from .nginx import nginx
+from .nginx_web import nginx_web
 from .postfix import postfix
 from .systemd import systemd
 
@@ -25,4 +27,11 @@ RECIPES: Mapping[str, Recipe] = {
     "systemd": systemd,
 }
 
-__all__ = ["RECIPES", "Facts", "RecipeError"]
+# For engines that stay, and ask us: Facts.engine is set.
+ENGINE_RECIPES: Mapping[str, Recipe] = {
+    "dovecot": dovecot_policy,
+    "dovecot-2.4": dovecot24_policy,
+    "nginx": nginx_web,
+}
+
+__all__ = ["ENGINE_RECIPES", "RECIPES", "Engine", "Facts", "RecipeError"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from gambeson.guard.core.walk_plan import Canary, Held
 from gambeson.model import device_secret
-from gambeson.model.access import MAIL_DOORS, DoorKind
+from gambeson.model.access import DEVICE_DOORS, DoorKind
 from gambeson.model.asset import Account, CredentialKind, Device, DeviceState
 from gambeson.store.errors import NotFound, StoreError
 from gambeson.store.tenant import OrganisationStore
@@ -42,13 +42,13 @@ class CanaryDevices:
     def make(self, password: str, foreign: str) -> Canary:
         """All of them. ``foreign`` is an address of the organisation that is not the canary's."""
         mark = self._mark
-        good = self._device(f"{PREFIX}{mark} good", MAIL_DOORS)
+        good = self._device(f"{PREFIX}{mark} good", DEVICE_DOORS)
         held = [
-            Held(what, rule, self._device(f"{PREFIX}{mark} {state}", MAIL_DOORS, state))
+            Held(what, rule, self._device(f"{PREFIX}{mark} {state}", DEVICE_DOORS, state))
             for state, what, rule in _STATES
         ]
         held.append(Held("a revoked secret", "credential-revoked", self._revoked(f"{PREFIX}{mark} revoked")))
-        past = self._device(f"{PREFIX}{mark} expired", MAIL_DOORS, expires_at=time.time() + 0.001)
+        past = self._device(f"{PREFIX}{mark} expired", DEVICE_DOORS, expires_at=time.time() + 0.001)
         held.append(Held("an expired secret", "credential-expired", past))
         made_up = device_secret.make(secrets.token_bytes(device_secret.ENTROPY_BYTES)).text
         held.append(Held("a made-up secret", "made-up-secret", made_up))
@@ -86,7 +86,7 @@ class CanaryDevices:
         return len(devices)
 
     def _revoked(self, name: str) -> str:
-        text = self._device(name, MAIL_DOORS)
+        text = self._device(name, DEVICE_DOORS)
         public = device_secret.parse(text)
         assert public is not None
         found = self.organisation.credentials.find(CredentialKind.DEVICE_SECRET, public.public_id)

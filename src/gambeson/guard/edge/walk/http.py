@@ -203,6 +203,12 @@ def _present(made: ssl.SSLContext) -> None:
         made.load_cert_chain(file.name)
 
 
+def nobodys_certificate() -> str:
+    """The certificate that the walk presents (PEM)."""
+    text = _nobodys().decode()
+    return text[text.index("-----BEGIN CERTIFICATE") :]
+
+
 @cache
 def _nobodys() -> bytes:
     """A self-made client certificate with its key, for one walk."""
@@ -232,4 +238,4 @@ def _own_process(writer: asyncio.StreamWriter) -> bool:
     return int(uid) == os.geteuid() != 0
 
 
-__all__ = ["context", "exchange", "octets"]
+__all__ = ["context", "exchange", "nobodys_certificate", "octets"]

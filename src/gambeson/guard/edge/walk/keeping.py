@@ -1,14 +1,21 @@
 """The walk's findings in the store: opened once, seen again, and closed as verified where a later walk was there,
-could tell everything, and did not get in."""
+could tell everything, and did not get in. What was measured of shields lies beside the store, for ``guard shields``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
 
 from gambeson.guard.core.walk import Outcome, Record
+from gambeson.guard.core.walk_shields import Measured
 from gambeson.model.finding import Finding, FindingState
+from gambeson.process.whole_file import write_whole
 from gambeson.store.tenant import OrganisationStore
 
+SHIELDS_FILE = "walk-shields.json"
+MAX_FILE = 1 << 20
 _UNTOLD = (Outcome.UNREACHABLE, Outcome.CANNOT_SAY)
 
 
@@ -39,3 +46,19 @@ def _told(records: Iterable[Record]) -> Sequence[str]:
         place = record.attempt.place.name
         clear[place] = clear.get(place, True) and record.reply.outcome not in _UNTOLD
     return [place for place, good in clear.items() if good]
+
+
+def keep_shields(data: Path, measured: Iterable[Measured]) -> None:
+    """Remember what this walk measured; what it did not measure stays as it was. Raises OSError."""
+    known = {one.shield: one for one in kept_shields(data)}
+    known.update((one.shield, one) for one in measured)
+    write_whole(data / SHIELDS_FILE, msgspec.json.encode(list(known.values())))
+
+
+def kept_shields(data: Path) -> Sequence[Measured]:
+    """What earlier walks measured; nothing where there is no such file, or one that does not say it."""
+    try:
+        with (data / SHIELDS_FILE).open("rb") as file:
+            return msgspec.json.decode(file.read(MAX_FILE), type=list[Measured])
+    except (OSError, msgspec.MsgspecError):
+        return []

@@ -22,7 +22,7 @@ WELL_KNOWN = {
     995: Listener.POP3S,
     4190: Listener.SIEVE,
 }
-_WILD = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - translated, not bound
+WILD = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - translated, not bound
 _PLAIN_LISTENER = {
     DoorKind.IMAP: Listener.IMAP,
     DoorKind.POP3: Listener.POP3,
@@ -62,7 +62,7 @@ def _doors(doors: Mapping[str, object], ca: str) -> Iterator[Place]:
                 name,
                 listener,
                 Role.DOOR,
-                _WILD.get(host, host),
+                WILD.get(host, host),
                 port,
                 implicit=listener.implicit_tls,
                 ca=ca,

@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from gambeson.guard.core.walk import Attempt, Outcome, Place, Record, Reply, Role
+from gambeson.guard.core.walk_http import merged
 from gambeson.guard.core.walk_plan import Canary, attempts
-from gambeson.model.access import Rung
+from gambeson.model.access import Listener, Rung
 
 from .connection import converse, loopback
 from .http import exchange
 
 MIN_AT_ONCE, MAX_AT_ONCE = 8, 64  # a refusal takes a door most of a second
+WEB_AT_ONCE = 24  # at one host: all come from one address, and a door takes 50 strangers of one
 CONTROL_RETRIES, CONTROL_PAUSE = 4, 0.5
 
 
@@ -85,10 +87,16 @@ async def walk(
         first = await opening(plan[0], source)
         if first.reply.outcome is Outcome.UNREACHABLE:
             return [_nobody_there(first)]
-        return [first, *await asyncio.gather(*(one(attempt, source) for attempt in plan[1:]))]
+        few = asyncio.Semaphore(WEB_AT_ONCE if place.listener is Listener.HTTPS else MAX_AT_ONCE)
+
+        async def next_one(attempt: Attempt) -> Record:
+            async with few:
+                return await one(attempt, source)
+
+        return [first, *await asyncio.gather(*(next_one(attempt) for attempt in plan[1:]))]
 
     visits = [visit(number, place, plan) for number, (place, plan) in enumerate(plans) if plan]
-    return [record for group in await asyncio.gather(*visits) for record in group]
+    return merged([record for group in await asyncio.gather(*visits) for record in group])
 
 
 def _nobody_there(record: Record) -> Record:

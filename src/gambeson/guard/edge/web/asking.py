@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
+from gambeson.guard.core.web.request_log import shape
 from gambeson.guard.core.web.verdict import Answer, Forward, Peek, Verdict
 from gambeson.wire.http_body import Chunked, Counted
 from gambeson.wire.http_head import MAX_HEAD, HeadError
@@ -206,6 +207,7 @@ class Asking(Life):
                 host=request.host if request else self.sni,
                 path=request.canonical[:_PATH] if request else "",
                 listener=self._listener.name,
+                **shape(request, reason),
             )
         left = self._arrived + answer.wait - self.door.loop.time() if answer.wait else 0.0
         if left > 0.0:

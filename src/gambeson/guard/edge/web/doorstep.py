@@ -1,12 +1,15 @@
 """The door's own paths at an application's host: ``/.gambeson/enter`` and ``/.gambeson/leave``.
 
 *enter* is where the portal sends a browser back to, with a single-use code; the code is worth something only with the
-state cookie that this host gave the same browser. *leave* ends the session everywhere, and takes every cookie of this
-host out of the browser, the application's included (Clear-Site-Data: W3C Clear Site Data section 3.1).
+state cookie that this host gave the same browser. What an application's pages stored in the browser stays only for the
+account that entered there last: a cookie of ours remembers which (as a keyed hash). *leave* ends the session
+everywhere, and takes every cookie of this host out of the browser, the application's included (Clear-Site-Data: W3C
+Clear Site Data section 3.1).
 """
 
 from __future__ import annotations
 
+import hmac
 import time
 from collections.abc import Awaitable
 
@@ -19,7 +22,16 @@ from gambeson.guard.edge.networks import prefix
 from gambeson.model.web import Site, WebRequest, WebSignIn
 from gambeson.process.portal_messages import RedeemAsk, SessionGiven, SignOutAsk
 
-from .people import OWN_COOKIES, SESSION_COOKIE, STATE, STATE_COOKIE, People, set_cookie
+from .people import (
+    OWN_COOKIES,
+    SESSION_COOKIE,
+    STATE,
+    STATE_COOKIE,
+    WHOSE_COOKIE,
+    WHOSE_SECONDS,
+    People,
+    set_cookie,
+)
 from .portal_link import PortalGone, PortalLink, PortalRefused
 from .replies import lead, not_now, not_there, say
 from .signin.basic import KEY_COOKIE
@@ -89,26 +101,19 @@ class Doorstep:
             return self._no_entry(request, "no-password")
         if given.box:
             people.boxes.keep(claims.session, request.host, given.box, min(given.ends, claims.ends), now)
-        return self._welcome(request, given, claims, now)
+        return self._welcome(request, given, claims)
 
-    def _welcome(self, request: WebRequest, given: SessionGiven, claims: Claims, now: float) -> Answer:
+    def _welcome(self, request: WebRequest, given: SessionGiven, claims: Claims) -> Answer:
+        whose = self._people.whose(claims.account, request.host)
         cookies = [set_cookie(SESSION_COOKIE, given.token), set_cookie(STATE_COOKIE, "", 0)]
+        cookies.append(set_cookie(WHOSE_COOKIE, whose, WHOSE_SECONDS))
         if given.key:
             cookies.append(set_cookie(KEY_COOKIE, given.key.hex()))
         headers = [("set-cookie", each) for each in cookies]
-        if self._another_was_here(request, claims, now):
+        if not hmac.compare_digest(request.cookie(WHOSE_COOKIE).encode("utf-8", "replace"), whose.encode()):
+            # Another account was here last, or nobody knows who: nothing that its pages stored stays.
             headers.append(("clear-site-data", '"cache", "storage"'))
         return lead(303, safe_path(request.parameter("to")), "entered", tuple(headers))
-
-    def _another_was_here(self, request: WebRequest, claims: Claims, now: float) -> bool:
-        """Whether the browser still has another account's session: then nothing that its pages stored stays."""
-        token = request.cookie(SESSION_COOKIE)
-        if not token:
-            return False
-        try:
-            return self._people.sessions.open(token, request.host, now).account != claims.account
-        except TokenError:
-            return True  # nobody knows whose it was
 
     def _no_entry(self, request: WebRequest, why: str) -> Answer:
         self._people.record.turned_away(

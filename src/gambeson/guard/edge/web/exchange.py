@@ -24,7 +24,7 @@ from gambeson.wire.soap import SoapError
 from gambeson.wire.strict_xml import XmlError
 
 from .devices import DeviceCall, Devices
-from .record import WebRecord
+from .record import ONCE_SECONDS, WebRecord
 from .replies import not_there, say
 from .shelf import Shelf
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .gate import WebGate
 
 KEPT_SECONDS = 30 * 86400.0  # how long a first DeviceId is remembered after it was last seen
+SEEN_SECONDS = 6 * 3600.0  # how often a device that is served is recorded; findings look back a day
 MAX_KEPT = 20_000
 _OWN_CODING = ("accept-encoding", "identity")
 
@@ -102,6 +103,7 @@ class EasRule:
             kind,
             (who.account, who.device, query.device_key, outcome),
             access,
+            SEEN_SECONDS if outcome is eas.Outcome.PASS else ONCE_SECONDS,
             device_id=query.device_id,
             device_type=query.device_type,
             version=query.version,
@@ -138,30 +140,27 @@ class LaneRule:
         """The verdict."""
         request = call.request
         client = self._clients.recognise(request.header("user-agent"), request.source)
-        if (
-            isinstance(call.verdict, Forward)
-            and client is not None
-            and client.cloud
-            and not call.site.cloud_clients
-        ):
-            return self._cloud(call, client)
+        if isinstance(call.verdict, Forward) and client is not None and client.cloud:
+            allowed = call.site.cloud_clients
+            self._tell(call, client, "door.cloud.allowed" if allowed else "door.cloud.refused")
+            if not allowed:
+                sentence = f"{client.name} reads mail through its maker's cloud, which is not allowed here."
+                return say(request, 403, "cloud-client", sentence, close=True)
         if self._door_rule is not None:
             return self._door_rule(call)
         if self._operations and isinstance(call.verdict, Forward):
             return self._told(call, ews.judge(request, call.site, client, call.verdict))
         return call.verdict
 
-    def _cloud(self, call: DeviceCall, client: Client) -> Answer:
+    def _tell(self, call: DeviceCall, client: Client, kind: str) -> None:
         who = call.judgement.identity
         self._record.noticed(
-            "door.cloud.refused",
+            kind,
             (who.account, who.device, client.id),
             call.judgement.request,
             program=client.name,
             server=call.site.name,
         )
-        sentence = f"{client.name} reads mail through its maker's cloud, which is not allowed here."
-        return say(call.request, 403, "cloud-client", sentence, close=True)
 
     def _told(self, call: DeviceCall, verdict: Verdict) -> Verdict:
         """The same verdict; a refusal is recorded with who asked."""

@@ -24,6 +24,7 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from gambeson.guard.core.web.clients import Clients
 from gambeson.guard.core.web.grammar import Grammar
 from gambeson.guard.core.web.origin import OWN
 from gambeson.guard.core.web.shields import ShieldHit, ShieldSet
@@ -62,6 +63,7 @@ class WebRules:
 
     grammars: Mapping[Product, Grammar]
     shields: ShieldSet
+    clients: Clients | None = None
 
 
 class LocalAnswer(Protocol):
@@ -143,6 +145,10 @@ class WebGate:
             return self._never(request, route)
         if disguised(site, request):
             return self._never(request, Route(Lane.NEVER, rule="disguised-header"))
+        if request.header("service-worker"):
+            # A worker would outlive the hole in the application through which it came. None of the products has one;
+            # browsers say so by themselves (Service Workers, W3C, section 4.4).
+            return self._never(request, Route(Lane.NEVER, rule="service-worker"))
         idle, limit = grammar.idle(route), self._rules.shields.wants_body(request, site)
         if not limit:
             return self._lane(request, client, site, route, idle)

@@ -54,8 +54,10 @@ from .signin.token import Token, Tokens
 
 SESSION_COOKIE = "__Host-gambeson-session"
 STATE_COOKIE = "__Host-gambeson-state"
-OWN_COOKIES = (SESSION_COOKIE, KEY_COOKIE, STATE_COOKIE)
+WHOSE_COOKIE = "__Host-gambeson-whose"
+OWN_COOKIES = (SESSION_COOKIE, KEY_COOKIE, STATE_COOKIE, WHOSE_COOKIE)
 STATE_SECONDS = 600
+WHOSE_SECONDS = 365 * 86400
 STATE = re.compile(r"[0-9a-f]{64}\Z")
 KEPT = 10.0  # seconds that a decision is kept under one snapshot
 MAX_KEPT = 20_000
@@ -345,6 +347,10 @@ class People:
             made = blake2b(key=secret, digest_size=32, person=b"gambeson witness").digest()
             self._witness = secret, made
         return made
+
+    def whose(self, account: str, host: str) -> str:
+        """What a browser keeps so that the next person's sign-in is told from the same one's; says nothing else."""
+        return cookie_binding.witness(self.witness_key(), "", host, WHOSE_COOKIE, account)
 
     def sweep(self, now: float) -> None:
         """Let go of secrets that have ended, whether or not anybody asks."""

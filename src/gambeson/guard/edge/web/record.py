@@ -16,6 +16,7 @@ ONCE_SECONDS = 3600.0
 ROUND_SECONDS = 30.0
 MAX_KNOWN = 20_000
 MAX_PROGRAM = 200  # characters
+MAX_NOTICED = 20  # an hour, of one kind and credential
 
 
 class WebRecord:
@@ -24,6 +25,7 @@ class WebRecord:
     def __init__(self, door: Door) -> None:
         self._door = door
         self._known: Shelf[bool] = Shelf(MAX_KNOWN)
+        self._noticed: Shelf[int] = Shelf(MAX_KNOWN)
         self._flood = Flood()
         self._round = 0.0
 
@@ -63,11 +65,27 @@ class WebRecord:
             told = {"mechanism": mechanism, "program": program[:MAX_PROGRAM], "failure": failure}
             self._write("door.login.refused", access, decision, told)
 
-    def noticed(self, kind: str, key: tuple[str, ...], access: AccessRequest, **data: Any) -> None:
-        """Record something about who was proven, once in an hour for each ``key``."""
+    def noticed(
+        self,
+        kind: str,
+        key: tuple[str, ...],
+        access: AccessRequest,
+        seconds: float = ONCE_SECONDS,
+        **data: Any,
+    ) -> None:
+        """Record something about who was proven, once in so many ``seconds`` for each ``key``, and of one kind and
+        credential so many an hour: what a program names is without end."""
         now = self._door.counting()
         if self._known.get((kind, *key), now):
             return
+        whose = (kind, access.identity.credential or access.identity.account)
+        count = self._noticed.get(whose, now) or 0
+        if count >= MAX_NOTICED:
+            return
+        if count:
+            self._noticed.change(whose, count + 1)
+        else:
+            self._noticed.put(whose, 1, now + ONCE_SECONDS, now)
         recorded = self._door.recorder.record(
             kind,
             identity=access.identity,
@@ -77,7 +95,7 @@ class WebRecord:
             **data,
         )
         if recorded:
-            self._known.put((kind, *key), True, now + ONCE_SECONDS, now)
+            self._known.put((kind, *key), True, now + seconds, now)
 
     def turned_away(self, kind: str, prefix: str, source: str, door: str = "", **data: Any) -> None:
         """Record a request that nobody was judged for."""

@@ -93,11 +93,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         Chromium([gambeson.data / "tls" / "certificate.pem"]) as chromium,
     ):
         made = Stage(gambeson, chromium)
-        _enrol(made)
+        enrol(made)
         yield made
 
 
-def _enrol(stage: Stage) -> None:
+def enrol(stage: Stage) -> None:
     """Chiara has a code from her administrator, and binds a passkey."""
     with stage.chiara() as page:
         page.goto(f"{stage.portal}/enrol")

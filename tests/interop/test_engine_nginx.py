@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import shutil
 import subprocess
 import tempfile
@@ -21,10 +22,11 @@ import pytest
 from gambeson.cli import guard_export
 from gambeson.guard.edge.recipes import ENGINE_RECIPES, Engine, Facts, RecipeError
 from gambeson.model.access import DoorKind, Mode
+from gambeson.model.asset import Credential, CredentialKind
 from gambeson.model.rule import ModeEntry
 from guard.edge.doors import pki
 from guard.edge.engines import KEY, Api, Client, Reply
-from guard.edge.web.gates import ALMA, BOB, MAIL, PORTAL, WEBMAIL, Gates, basic, run, snapshot
+from guard.edge.web.gates import ALMA, BOB, DEVICES, MAIL, PORTAL, WEBMAIL, Gates, basic, run, snapshot
 from peers.process import free_port
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin")
@@ -55,6 +57,7 @@ class ConnectionServer:
     def __init__(self) -> None:
         self.seen: list[tuple[int, str, dict[str, str], int]] = []
         self.port = 0
+        self.begun = 0
         self._number = 0
 
     async def start(self) -> None:
@@ -69,6 +72,7 @@ class ConnectionServer:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[:-2]
                 headers = {n.lower(): v.strip() for n, _, v in (h.partition(":") for h in head[1:])}
+                self.begun += 1
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 if headers.get("authorization", "").startswith("Basic "):
                     who = base64.b64decode(headers["authorization"][6:]).decode().partition(":")[0]
@@ -91,8 +95,8 @@ class Stage:
     def __init__(self, api: Api, server: ConnectionServer, port: int, root: Path) -> None:
         self.api, self.server, self.port, self.root = api, server, port, root
 
-    async def client(self, name: str = MAIL) -> Web:
-        context = pki().client(None)
+    async def client(self, name: str = MAIL, shown: tuple[str, str, bytes] | None = None) -> Web:
+        context = pki().client(shown)
         context.check_hostname = False
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", self.port, ssl=context, server_hostname=name
@@ -124,6 +128,7 @@ class Web(Client):
         return reply
 
     async def poll(self, who: str = "", secret: str = "", *more: str) -> Reply:
+        """One request of a mail program."""
         given = (f"Authorization: {basic(who, secret)}",) if who else ()
         return await self.get(
             POLL.replace("User=alma", f"User={who.partition('@')[0] or 'alma'}"),
@@ -137,7 +142,12 @@ class Web(Client):
 
 @asynccontextmanager
 async def before(
-    gates: Gates, host: str = MAIL, product: str = "exchange", unbound: bool = False, pooled: bool = False
+    gates: Gates,
+    host: str = MAIL,
+    product: str = "exchange",
+    unbound: bool = False,
+    pooled: bool = False,
+    authority: str = "",
 ) -> AsyncIterator[Stage]:
     """nginx runs, by its own check of the configuration."""
     root = Path(tempfile.mkdtemp(prefix="gng-", dir="/tmp"))
@@ -154,6 +164,7 @@ async def before(
         listen=f"127.0.0.1:{(port := free_port())}",
         certificate=certificate,
         private_key=key,
+        authority=authority,
     )
     files = ENGINE_RECIPES["nginx"](Facts(engine=engine, etc=str(root)))
     text, more = files["gambeson-web.conf"], ""
@@ -190,6 +201,12 @@ async def before(
 def staged(main: Callable[[Stage], Awaitable[None]], **options: object) -> None:
     """One conversation. The mail server takes the account's sealed password."""
     made = snapshot()
+    certificate = options.pop("_certificate", b"")
+    if isinstance(certificate, bytes) and certificate:
+        shown = Credential(
+            "k-nginx", "o", "d1", CredentialKind.CERTIFICATE, hashlib.sha256(certificate).hexdigest()
+        )
+        made = replace(made, credentials=(*made.credentials, shown))
     accounts = tuple(
         replace(a, sealed_password=made.accounts[0].sealed_password, upstream_login="") if a.id == "a1" else a
         for a in made.accounts
@@ -258,7 +275,70 @@ class TestIdentity:
         staged(conversation)
 
 
+class TestCertificate:
+    """A device that shows its certificate to nginx."""
+
+    @pytest.mark.parametrize(("who", "status"), [("mine", 200), ("not in the table", 401), ("none", 401)])
+    def test_it_counts_by_the_snapshot(self, who: str, status: int) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="gnc-", dir="/tmp"))
+        authority = folder / "devices.pem"
+        authority.write_text(pki().device_ca.pem)
+        mine, other = (pki().device_ca.issue(folder, name) for name in ("mine", "other"))
+
+        async def conversation(stage: Stage) -> None:
+            shown = {"mine": mine, "not in the table": other, "none": None}[who]
+            client = await stage.client(DEVICES, shown)
+            reply = await client.poll()
+            assert reply.status == status, reply
+            if status == 200:
+                assert reply.body == b"as alma@example.org"
+            else:
+                assert stage.server.seen == []
+
+        try:
+            staged(conversation, host=DEVICES, authority=str(authority), _certificate=mine[2])
+        finally:
+            shutil.rmtree(folder)
+
+    def test_a_header_is_no_certificate(self) -> None:
+        async def conversation(stage: Stage) -> None:
+            client = await stage.client()
+            said = (
+                "X-Gambeson-Verified: SUCCESS",
+                "X-Gambeson-Certificate: x",
+                "X-Gambeson-Client: 10.0.0.1",
+            )
+            reply = await client.poll("", "", *said)
+            assert reply.status == 401
+            assert stage.server.seen == []
+
+        staged(conversation)
+
+
 class TestDecision:
+    def test_a_large_upload_is_not_gathered_first(self) -> None:
+        async def conversation(stage: Stage) -> None:
+            client = await stage.client()
+            size = 8 << 20
+            head = [
+                f"POST {POLL} HTTP/1.1",
+                f"Host: {MAIL}",
+                f"Authorization: {basic('alma@example.org', ALMA.text)}",
+                "Content-Type: application/vnd.ms-sync.wbxml",
+                f"Content-Length: {size}",
+            ]
+            client.writer.write("\r\n".join([*head, "", ""]).encode() + bytes(1 << 20))
+            for _ in range(100):
+                if stage.server.begun:
+                    break
+                await asyncio.sleep(0.05)
+            assert stage.server.begun  # while most of it is still here
+            client.writer.write(bytes(size - (1 << 20)))
+            assert b" 200 " in await client.reader.readline()
+            assert stage.server.seen[0][3] == size
+
+        staged(conversation)
+
     def test_what_the_server_is_told(self) -> None:
         async def conversation(stage: Stage) -> None:
             client = await stage.client()

@@ -123,6 +123,13 @@ def test_what_nothing_opens_is_one_side_door() -> None:
     assert merged([beside]) == [beside]
 
 
+def test_a_portal_whose_throttle_is_closed_lets_nobody_in_and_compares_nothing() -> None:
+    answers = [said(403, *OURS), said(429, *OURS)]
+    names = attempt(kind=Kind.PORTAL, rule="portal-tells-names", asks=2)
+    assert judge(names, answers).outcome is NONE
+    assert judge(replace(names, rule="guard.walk.portal-password-alone"), answers).outcome is REFUSED
+
+
 @pytest.mark.parametrize(
     ("door", "around", "effective"),
     [

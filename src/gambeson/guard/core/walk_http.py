@@ -221,6 +221,13 @@ def _page(record: Record) -> tuple[str, str, str]:
 def _at_portal(attempt: Attempt, answers: Sequence[Heard]) -> Reply:
     last = answers[-1]
     said = last.said.encode()
+    if any(heard.status == 429 for heard in answers):
+        # Walks of the same day have used the canary's guesses up: nobody gets in, and there is nothing to compare.
+        if attempt.rule.endswith("portal-tells-names"):
+            return Reply(
+                Outcome.NOT_OFFERED, "the canary's guesses of the day are used up; compared on another day"
+            )
+        return refused(b"429: the canary's guesses of the day are used up")
     if any(heard.status in _TOO_LATE for heard in answers):
         return cannot_say(f"the portal said: later ({last.said})")
     if len(answers) < len(attempt.asks) or not last.status:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fuzz.pieces import pieces
+from fuzz.web_targets import WEB_TARGETS
 from gambeson.guard.core.policy_toml import PolicyError, parse_policy
 from gambeson.wire import limits
 from gambeson.wire.dialogue import (
@@ -44,14 +46,6 @@ ORIGIN = Origin(
 )
 SECRET = "gam-hunted-secret"  # must never come back in a text
 MAX_HELD = 4 * limits.MAX_PENDING
-
-
-def pieces(data: bytes) -> list[bytes]:
-    """``data`` cut into pieces of the size its first octet says (0: whole)."""
-    if not data:
-        return []
-    size, rest = data[0], data[1:]
-    return [rest[i : i + size] for i in range(0, len(rest), size)] if size else [rest]
 
 
 def held(dialogue: Any) -> int:
@@ -211,4 +205,5 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "smtp-relay": relay,
     "proxy": proxy,
     "policy": policy,
+    **WEB_TARGETS,
 }

@@ -16,7 +16,15 @@ from .common import CommandError, Exit
 if TYPE_CHECKING:
     Run = Callable[[argparse.Namespace], int]
 
-_FRAMEWORK = {"frame", "common", "shared", "guard_walk", "guard_export"}
+_FRAMEWORK = {
+    "frame",
+    "common",
+    "shared",
+    "guard_walk",
+    "guard_walk_web",
+    "guard_export",
+    "guard_shields",
+}
 _GLOBAL = ("json", "data", "org", "config")
 
 

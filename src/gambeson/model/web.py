@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from .access import DoorKind
 from .server import Endpoint, MailServer, SignIn
@@ -84,6 +85,9 @@ class WebRequest:
     IIS compares it; ``parameters`` are the decoded pairs of the query, names in lower case. ``headers`` have
     lower-case names and values as text (latin-1), in the order they came; ``cookies`` are the pairs of all Cookie
     headers. ``source`` is the client's address. ``body`` says whether one comes.
+
+    Most requests of one connection carry the same headers. ``memo`` has what was worked out from headers and cookies
+    alone, ``cookie_memo`` what was from cookies alone, and such requests share them. Nothing else may be put in.
     """
 
     method: str
@@ -96,6 +100,8 @@ class WebRequest:
     cookies: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     source: str = ""
     body: bool = False
+    memo: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    cookie_memo: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def header(self, name: str) -> str:
         """The first value of a header (lower-case name); empty for none."""

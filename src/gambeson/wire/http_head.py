@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import httptools
 
@@ -117,11 +118,11 @@ _names = _Names()
 class RequestReader:
     """Reads one whole head after the other. Keeps one llhttp parser as long as it can be used again."""
 
-    __slots__ = ("_ended", "_headers", "_last", "_parser", "_sorted", "_target")
+    __slots__ = ("_block", "_ended", "_headers", "_parser", "_sorted", "_target")
 
     def __init__(self) -> None:
         self._headers: list[tuple[bytes, bytes]] = []
-        self._last: list[tuple[bytes, bytes]] = []
+        self._block = b""  # the last head without its first line
         self._sorted: _Sorted | None = None
         self._target = b""
         self._ended = False
@@ -147,6 +148,14 @@ class RequestReader:
 
     def read(self, head: bytes, *, sni: str, source: str, hosts: Container[str]) -> RequestHead:
         """Read one head, blank line included. Raises HeadError."""
+        # On one connection most requests carry the headers of the one before, octet for octet.
+        line, _, block = head.partition(b"\r\n")
+        sorted_ = self._sorted
+        if sorted_ is not None and block == self._block:
+            method, _, rest = line.partition(b" ")
+            target, _, version = rest.partition(b" ")
+            if version == b"HTTP/1.1" and method in _METHOD_NAMES and target.startswith(b"/"):
+                return _read(method, target, "1.1", sorted_, sni, source, hosts)
         parser = self._parser or httptools.HttpRequestParser(self)
         self._parser = None
         self._ended = False
@@ -169,13 +178,13 @@ class RequestReader:
         # llhttp reads over blanks here, and knows other protocols' names.
         if not head.startswith(b"%b %b HTTP/" % (method, target)):
             raise HeadError(400, "request-line")
-        # On one connection most requests carry the headers of the one before.
-        if self._headers != self._last or self._sorted is None:
-            self._sorted = None
-            self._sorted, self._last = _sort(self._headers), self._headers
-        made = _read(method, target, parser.get_http_version(), self._sorted, sni, source, hosts)
+        self._sorted = None
+        sorted_ = _sort(self._headers, sorted_)
+        made = _read(method, target, parser.get_http_version(), sorted_, sni, source, hosts)
         if not made.length and not made.chunked and made.keep_alive and not made.websocket:
             self._parser = parser
+        if not made.old and not made.websocket:
+            self._sorted, self._block = sorted_, block
         self._headers = []
         return made
 
@@ -211,9 +220,9 @@ def read_head(
 
 class _Sorted:
     """What the headers alone say: those that go on, the ones that frame the message, the options of Connection, the
-    cookies."""
+    cookies, and what others worked out from these."""
 
-    __slots__ = ("cookies", "framing", "headers", "nominated")
+    __slots__ = ("cookie_memo", "cookie_texts", "cookies", "framing", "headers", "host", "memo", "nominated")
 
     def __init__(
         self,
@@ -221,14 +230,20 @@ class _Sorted:
         framing: dict[str, str],
         nominated: set[str],
         cookies: Cookies,
+        cookie_texts: list[str],
     ) -> None:
         self.headers = headers
         self.framing = framing
         self.nominated = nominated
         self.cookies = cookies
+        self.cookie_texts = cookie_texts
+        self.host: tuple[str, str] | None = None  # read, and found well-formed
+        self.memo: dict[object, Any] = {}
+        self.cookie_memo: dict[object, Any] = {}
 
 
-def _sort(headers: list[tuple[bytes, bytes]]) -> _Sorted:
+def _sort(headers: list[tuple[bytes, bytes]], last: _Sorted | None = None) -> _Sorted:
+    """Raises HeadError. ``last``: what came before on the same connection; the same cookies are read once."""
     if len(headers) > MAX_HEADERS:
         raise HeadError(431, "too-many-headers")
     kept: list[tuple[str, str]] = []
@@ -261,10 +276,14 @@ def _sort(headers: list[tuple[bytes, bytes]]) -> _Sorted:
     nominated = _nominated(connection) if connection else _NOTHING
     if nominated:
         kept = [pair for pair in kept if pair[0] not in nominated]
+    if last is not None and last.cookie_texts == cookies:
+        made = _Sorted(tuple(kept), framing, nominated, last.cookies, cookies)
+        made.cookie_memo = last.cookie_memo
+        return made
     pairs = read_cookies(cookies) if cookies else ()
     if pairs is None:
         raise HeadError(431, "too-many-cookies")
-    return _Sorted(tuple(kept), framing, nominated, pairs)
+    return _Sorted(tuple(kept), framing, nominated, pairs, cookies)
 
 
 _NOTHING: set[str] = set()
@@ -288,7 +307,12 @@ def _read(
     if len(target) > MAX_TARGET:
         raise HeadError(414, "target-too-long")
     framing, nominated, headers = sorted_.framing, sorted_.nominated, sorted_.headers
-    host, named = _host(framing, sni, hosts)
+    host, named = sorted_.host = sorted_.host or _named(framing)
+    if host not in hosts:
+        raise HeadError(421, "host-unknown")
+    # RFC 9110 section 7.4: a host that the handshake was not for was not proven to be ours.
+    if sni and sni != host:
+        raise HeadError(421, "host-not-sni")
     length, chunked = _framing(framing, old)
     websocket = _websocket(framing, nominated, verb, old, length or chunked)
     if websocket:
@@ -307,6 +331,9 @@ def _read(
         source,
         bool(length) or chunked,
     )
+    if not websocket:
+        object.__setattr__(request, "memo", sorted_.memo)
+        object.__setattr__(request, "cookie_memo", sorted_.cookie_memo)
     keep_alive = not old and "close" not in nominated
     return RequestHead(request, named, length, chunked, keep_alive, expects, websocket, old)
 
@@ -322,8 +349,8 @@ def _nominated(values: Iterable[str]) -> set[str]:
     return options
 
 
-def _host(framing: dict[str, str], sni: str, hosts: Container[str]) -> tuple[str, str]:
-    """The host's name, and the same with its port. Raises HeadError(400, 421)."""
+def _named(framing: dict[str, str]) -> tuple[str, str]:
+    """The host's name, and the same with its port. Raises HeadError(400)."""
     named = framing.get("host", "").lower()
     if not named:
         raise HeadError(400, "no-host")
@@ -335,11 +362,6 @@ def _host(framing: dict[str, str], sni: str, hosts: Container[str]) -> tuple[str
         named = host + mark + port
     if not host or len(host) > 253 or not _HOST.issuperset(host):
         raise HeadError(400, "host")
-    if host not in hosts:
-        raise HeadError(421, "host-unknown")
-    # RFC 9110 section 7.4: a host that the handshake was not for was not proven to be ours.
-    if sni and sni != host:
-        raise HeadError(421, "host-not-sni")
     return host, named
 
 

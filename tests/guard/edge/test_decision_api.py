@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import socket
@@ -12,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gambeson.guard.core.decision_api import MOST_SECONDS, SPRAY_NAMES
 from gambeson.guard.core.policy_toml import parse_policy
@@ -31,6 +34,22 @@ def allow(session: str, **changes: object) -> dict[str, object]:
     return ALLOW | {"session_id": session} | changes
 
 
+PIECES = st.sampled_from(
+    [
+        b"GET / HTTP/1.1\r\n",
+        b"POST /command/allow HTTP/1.1\r\n",
+        f"X-API-Key: {KEY}\r\n".encode(),
+        b"Content-Length: 5\r\n",
+        b"Content-Length: 99999\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"\r\n",
+        b"5\r\nabcde\r\n",
+        b"0\r\n\r\n",
+        b"{}",
+    ]
+)
+
+
 class TestKey:
     @pytest.mark.parametrize("key", ["", "x", KEY[:-1], KEY + "x", KEY.upper()])
     @pytest.mark.parametrize("target", ["/?command=ping", "/auth_request", "/openapi.json", "/nothing"])
@@ -44,6 +63,8 @@ class TestKey:
             reply = await client.request("GET", target, key=key)
             assert reply.status == 401
             assert KEY.encode() not in reply.body
+            assert bool(reply.header("www-authenticate")) is (target != "/auth_request")
+            assert api.listener.turned_away["wrong key"] == 1
             assert await client.ended() == b""
 
         with_api(conversation)
@@ -103,6 +124,7 @@ class TestNginx:
             reply = await (await api.client()).sub_request(target, *headers, method=method)
             assert reply.status == status, reply
             assert "location" not in dict(reply.headers)
+            assert sum(api.listener.turned_away.values()) == (status == 403)
 
         with_api(conversation)
 
@@ -361,6 +383,26 @@ class TestSocket:
             client.writer.write(long + f"GET /command/ping HTTP/1.1\r\nX-API-Key: {KEY}\r\n\r\n".encode())
             assert (await client.reply()).status == 413
             assert await client.ended() == b""
+
+        with_api(conversation)
+
+    @settings(max_examples=20, deadline=None)
+    @given(st.lists(st.lists(st.binary(max_size=60) | PIECES, max_size=6), min_size=1, max_size=6))
+    def test_any_octets_in_any_pieces_trouble_nobody(self, conversations: list[list[bytes]]) -> None:
+        async def conversation(api: Api) -> None:
+            trouble: list[object] = []
+            asyncio.get_running_loop().set_exception_handler(lambda loop, context: trouble.append(context))
+            for pieces in conversations:
+                client = await api.client()
+                with contextlib.suppress(RuntimeError):  # it was closed for what came
+                    for piece in pieces:
+                        client.writer.write(piece)
+                        await asyncio.sleep(0)
+                    client.writer.write_eof()
+                client.close()
+            good = await api.client()
+            assert (await good.request("GET", "/command/ping")).status == 200
+            assert trouble == []
 
         with_api(conversation)
 

@@ -379,26 +379,3 @@ def _things(group: list[Record]) -> str:
     what = list(dict.fromkeys(f"{r.attempt.mechanism} with {r.attempt.credential}" for r in group))
     more = f" and {len(what) - 3} more" if len(what) > 3 else ""
     return ", ".join(what[:3]) + more
-
-
-__all__ = [
-    "HEAR",
-    "SECURE",
-    "Ask",
-    "Attempt",
-    "Declared",
-    "Kind",
-    "Login",
-    "Outcome",
-    "Path",
-    "Place",
-    "Record",
-    "Reply",
-    "Role",
-    "Say",
-    "Step",
-    "Talk",
-    "Want",
-    "side_doors",
-    "untried",
-]

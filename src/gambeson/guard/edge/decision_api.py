@@ -12,6 +12,7 @@ import binascii
 import hmac
 import math
 import time
+from collections import Counter
 from dataclasses import replace
 from hashlib import sha256
 from inspect import isawaitable
@@ -63,13 +64,17 @@ class DecisionApi:
     def __init__(self, door: Door, settings: DecisionSettings) -> None:
         self._door, self._settings = door, settings
         self._attempts = Attempts()
+        self.turned_away: Counter[str] = Counter()  # by reason, recorded once in a while
 
     async def answer(self, method: str, path: str, query: str, headers: Headers, body: bytes) -> ApiAnswer:
         """The answer. ``headers`` have lower-case names. Raises nothing."""
         try:
             ours = path in (SUB_REQUEST, OWN_PATHS)
             if not self._key_fits(headers, only_own=ours):
-                return ApiAnswer(401, (*_CHALLENGE, *_JSON), done("key"), close=True, wait=_WRONG_KEY_SECONDS)
+                self.turned_away["wrong key"] += 1
+                # nginx passes a challenge on, and this one is not for its clients.
+                headers_401 = _JSON if ours else (*_CHALLENGE, *_JSON)
+                return ApiAnswer(401, headers_401, done("key"), close=True, wait=_WRONG_KEY_SECONDS)
             if path == SUB_REQUEST:
                 return await self._sub_request(method, headers)
             if path == OWN_PATHS:
@@ -81,6 +86,7 @@ class DecisionApi:
             return ApiAnswer(error.status, _JSON, done(error.reason))
         except HeadError as error:
             # For nginx any other status than 401 and 403 is an error, which it logs; both refuse.
+            self.turned_away[f"head {error.reason}"] += 1
             return ApiAnswer(403, (("x-gambeson-reason", f"head-{error.reason}"),))
         except Exception as error:
             self._door.loop.call_exception_handler({"message": "the decision API failed", "exception": error})
@@ -128,7 +134,10 @@ class DecisionApi:
         verdict = await self._judge(sub)
         if verdict is None:
             return _not_now()
-        return sub_answer(verdict, sub.request, self._settings.unbound_cookies)
+        answered = sub_answer(verdict, sub.request, self._settings.unbound_cookies)
+        if answered.status == 403:
+            self.turned_away[dict(answered.headers).get("x-gambeson-reason", "")] += 1
+        return answered
 
     async def _own(self, method: str, headers: Headers) -> ApiAnswer:
         """What the door answers by itself at a site's host, in full: coming and going, autoconfiguration. Never

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import Counter, deque
+from collections import deque
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
@@ -41,7 +41,7 @@ class DecisionListener:
     def __init__(self, door: Door, api: DecisionApi, name: str, sock: socket.socket, uid: int = -1) -> None:
         self._door, self.api, self.name = door, api, name
         self._sock, self._uid = sock, uid
-        self.turned_away: Counter[str] = Counter()
+        self.turned_away = api.turned_away
         self.connections: set[ApiConnection] = set()
         self.open = 0
         self._opening: set[asyncio.Task[None]] = set()

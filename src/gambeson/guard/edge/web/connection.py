@@ -7,9 +7,10 @@ connections; a task runs only while the mail server's is opened.
 from __future__ import annotations
 
 import asyncio
+import time
 
 from gambeson.guard.core.web.verdict import Forward
-from gambeson.guard.edge.registry import proof_of
+from gambeson.guard.edge.registry import proof_of, still_admitted
 from gambeson.wire.http_body import BodyError
 from gambeson.wire.http_head import HeadError
 
@@ -69,6 +70,10 @@ class WebConnection(Asking):
             if head.websocket:  # it outlives the verdict, so somebody must be there to be judged again
                 self._answer(page(403, head.request), "websocket-of-nobody")
                 return
+        elif not self._still(forward):
+            self.closes = True
+            self._answer(page(403, head.request), "no-longer-admitted")
+            return
         elif not self._admit(forward):
             self._answer(page(503, head.request), "not-recorded")
             return
@@ -80,6 +85,15 @@ class WebConnection(Asking):
             relay = self._relay = Relay(self)
         if not relay.start(forward, head, peeked):
             self._answer(page(500, head.request), "verdict-not-writable")
+
+    def _still(self, forward: Forward) -> bool:
+        """Whether the present snapshot admits it too. A verdict that had to wait for the body's beginning or for the
+        keeper may be older, and only who is in the list of sessions was judged again meanwhile."""
+        access, session, index = forward.access, self.session, self.door.index
+        assert access is not None
+        if index is None or (session is not None and session.proof.request == access):
+            return True  # without a snapshot nobody is recorded, so nobody is admitted
+        return still_admitted(proof_of(access, index), index, time.time())
 
     def _admit(self, forward: Forward) -> bool:
         """Put who was admitted into the list of sessions. False when that can't be recorded."""

@@ -307,6 +307,17 @@ def test_a_window_that_it_opens_on_the_portal_is_out_of_its_hands(scene: Scene) 
     portal.close()
 
 
+def test_the_portal_is_not_there_by_another_name(scene: Scene) -> None:
+    """So no page of its own can ask for a passkey under a false origin; and nobody is led on."""
+    port = scene.portal.rpartition(":")[2]
+    for host in ("login.example.net", "www.example.org", "127.0.0.1"):
+        with scene.page.context.new_page() as page:
+            answer = page.goto(f"https://{host}:{port}/sign-in")
+            assert answer is not None
+            assert answer.status == 421
+            assert page.locator("form").count() == 0
+
+
 def test_a_passkey_of_the_portal_is_not_to_be_had_at_the_application(scene: Scene) -> None:
     """The browser refuses the portal's name there; where a page asks for one under its own or the whole domain's name,
     what comes is of no use: see the next test."""

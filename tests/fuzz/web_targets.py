@@ -39,6 +39,11 @@ INSIDE = ("ex01.corp.example", "ex02.corp.example")
 STATUSES = frozenset((400, 408, 413, 414, 417, 421, 431, 501, 505))
 
 
+def _declared(truth: object, error: Exception) -> None:
+    """The error is one that its reader declares."""
+    assert truth, repr(error)
+
+
 def _ours(name: str) -> bool:
     """As a browser compares: blanks at the ends go, case does not count."""
     return name.strip(" \t").lower().startswith(OURS)
@@ -51,8 +56,8 @@ def head(data: bytes) -> None:
     try:
         got = reader.read(data[1:], sni=sni, source="192.0.2.7", hosts=HOSTS)
     except HeadError as error:
-        assert error.status in STATUSES, error.status
-        assert error.reason
+        _declared(error.status in STATUSES, error)
+        _declared(error.reason, error)
         return
     request = got.request
     assert request.host in HOSTS
@@ -66,7 +71,7 @@ def head(data: bytes) -> None:
     try:
         again = RequestReader().read(sent, sni="", source="", hosts=HOSTS)
     except HeadError as error:
-        assert error.status == 431, error.reason  # three headers more than came
+        _declared(error.status == 431, error)  # three headers more than came
         return
     assert (again.request.method, again.request.path, again.request.query) == (
         request.method,
@@ -88,10 +93,11 @@ def forward(data: bytes) -> None:
     try:
         answer = AnswerReader().read(data[1:])
     except HeadError as error:
-        assert error.status == 502
+        _declared(error.status == 502, error)
         return
     assert not (answer.chunked and answer.length >= 0)
-    sent = response_head(answer, cookies=("a=b",), length=5, close=data[:1] == b"\1")
+    length = 5 if answer.status >= 200 else -1
+    sent = response_head(answer, cookies=("a=b",), length=length, close=data[:1] == b"\1")
     assert sent.count(b"\r\n") == sent.count(b"\n") == sent.count(b"\r")
     lines = sent.decode("latin-1").split("\r\n")
     assert lines[0].startswith(f"HTTP/1.1 {answer.status} ")
@@ -104,9 +110,10 @@ def forward(data: bytes) -> None:
             named, equals, content = pair.partition("=")
             assert not _ours(named if equals and named.strip(" \t") else content or named), line
             assert not any(a.partition("=")[0].strip(" \t").lower() == "domain" for a in attributes), line
-    assert sum(line.startswith("content-length:") for line in lines) == 1
-    again = AnswerReader().read(sent)
-    assert (again.status, again.length, again.chunked) == (answer.status, 5, False)
+    assert sum(line.startswith("content-length:") for line in lines) == (length >= 0)
+    if length >= 0:
+        again = AnswerReader().read(sent)
+        assert (again.status, again.length, again.chunked) == (answer.status, length, False)
 
 
 def cookies(data: bytes) -> None:
@@ -132,7 +139,7 @@ def eas_query(data: bytes) -> None:
     try:
         got = read_query(query, headers)
     except EasError as error:
-        assert re.fullmatch(r"[a-z0-9-]+", error.reason)
+        _declared(re.fullmatch(r"[a-z0-9-]+", error.reason), error)
         return
     assert got.command
     assert not got.coded or got.command in CODES.values()
@@ -152,7 +159,7 @@ def wbxml_document(data: bytes) -> None:
     try:
         root = wbxml.read(data)
     except wbxml.WbxmlError as error:
-        assert "\n" not in str(error)
+        _declared("\n" not in str(error), error)
         return
     assert wbxml.read(wbxml.write(root)) == root
 
@@ -169,7 +176,7 @@ def autodiscover_xml(data: bytes) -> None:
     try:
         out = autodiscover.rewritten(octets, "mail.example.org:8443", INSIDE, charset)
     except XmlError as error:
-        assert re.fullmatch(r"[a-z0-9-]+", error.reason)
+        _declared(re.fullmatch(r"[a-z0-9-]+", error.reason), error)
         return
     _outside(strict_xml.read(out, limit=8 * autodiscover.MAX_ANSWER))
 
@@ -201,7 +208,7 @@ def soap(data: bytes) -> None:
     try:
         whole = read_message(octets, True, kind, said)
     except SoapError as error:
-        assert error.reason
+        _declared(error.reason, error)
         return
     assert re.fullmatch(r"[A-Za-z]{1,64}", whole.operation)
     assert part is None or (part.operation, part.namespace) == (whole.operation, whole.namespace)
@@ -221,7 +228,7 @@ def auth_policy(data: bytes) -> None:
     try:
         ask = parse_ask(body)
     except PolicyError as error:
-        assert error.status in (400, 413)
+        _declared(error.status in (400, 413), error)
         return
     texts = [ask.login, ask.remote, ask.pwhash, ask.protocol, ask.device_id, ask.session_id, ask.fail_type]
     texts += [text for pair in ask.attributes for text in pair]
@@ -238,7 +245,7 @@ def auth_request(data: bytes) -> None:
     try:
         got = read_sub_request(headers, HOSTS)
     except HeadError as error:
-        assert error.status in STATUSES
+        _declared(error.status in STATUSES, error)
         return
     assert got.request.host in HOSTS
     assert got.request.source
@@ -255,7 +262,7 @@ def token(data: bytes) -> None:
     try:
         got = session_token.read(data)
     except session_token.TokenError as error:
-        assert error.reason == "malformed"
+        _declared(error.reason == "malformed", error)
         return
     assert got.issued < got.expires <= got.issued + session_token.LIFETIME
     assert got.expires <= got.ends
@@ -272,11 +279,12 @@ def portal(data: bytes) -> None:
     """Cookies in the first line, then a query or form; where it names a way back, that stays where it belongs."""
     line, _, form = data.partition(b"\n")
     found = portal_cookies([line, b"a=b"])
-    assert not any(";" in name + value for name, value in found.items() if "a" not in found)
+    assert not any(";" in name + value for name, value in found.items())
+    assert found.get("a", "b") == "b"  # a second one of the name, and none is believed
     try:
         fields = read_fields(form, 8192)
     except ProblemError as error:
-        assert error.status == 400
+        _declared(error.status == 400, error)
         return
     assert len(fields) <= MAX_FIELDS
     "".join((*fields, *fields.values())).encode()

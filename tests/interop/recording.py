@@ -1,4 +1,4 @@
-"""What a browser asks of a web application while a person uses it, kept as shapes: no secrets, no addresses of machines.
+"""What a browser asks of a web application while a person uses it, kept as shapes, without secrets.
 
 A shape is method, target, names of headers, media types, Sec-Fetch values and whether a body came. Random values
 (session, form and message tokens) are replaced by others of their kind before anything is kept.
@@ -60,7 +60,7 @@ class Recording:
         names = sorted(name for name in everything if name not in (*KEPT, *LEFT) and name[0] != ":")
         shape: dict[str, Any] = {"method": request.method, "target": _plain(target)}
         shape |= {"headers": {name: _plain(value) for name, value in headers.items()}, "named": names}
-        if request.method not in ("GET", "HEAD", "OPTIONS"):
+        if everything.get("content-type"):
             shape["body"] = True
         return shape
 
@@ -68,12 +68,13 @@ class Recording:
         if self._mine(response.url) and response.status in (400, 403, 404):
             self.stopped.append((response.status, response.request.method, _plain(response.url)))
 
-    def write(self, name: str, about: dict[str, str]) -> None:
-        """Keeps the shapes for the tests of grammar and shields."""
-        DATA.mkdir(exist_ok=True)
-        lines = ",\n".join(f"    {json.dumps(shape)}" for shape in self.shapes())
-        head = json.dumps(about)[1:-1]
-        (DATA / name).write_text(f'{{\n  {head},\n  "requests": [\n{lines}\n  ]\n}}\n')
+
+def write(name: str, about: dict[str, str], shapes: list[dict[str, Any]]) -> None:
+    """Keeps shapes for the tests of grammar and shields."""
+    DATA.mkdir(exist_ok=True)
+    lines = ",\n".join(f"    {json.dumps(shape)}" for shape in shapes)
+    head = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in about.items())
+    (DATA / name).write_text(f'{{\n{head},\n  "requests": [\n{lines}\n  ]\n}}\n')
 
 
 def _plain(text: str) -> str:

@@ -26,7 +26,7 @@ from peers.roundcube import Roundcube
 pytestmark = pytest.mark.peer("dovecot", "postfix", "nginx", "roundcube")
 
 ANNA, BERT = "anna@example.org", "bert@example.org"
-PASSWORD = "a password that only the portal knows"  # noqa: S105
+PASSWORD = "a password that only the portal knows"
 LETTER = b"From: Sender <sender@example.net>\r\nTo: %s\r\nSubject: %s\r\nMessage-ID: <%s@example.net>\r\n\r\n%s\r\n"
 INBOX = "/?_task=mail&_mbox=INBOX"
 LIFE = 55.0  # seconds that a token holds after it was made
@@ -51,16 +51,29 @@ def place() -> Iterator[Place]:
     with open_folder("gir") as folder, debian(folder / "peers", {}) as peers, open_folder("gid") as data:
         ports = peers.dovecot.ports["imap"], peers.postfix.ports["submission"]
         roundcube = Roundcube(folder / "roundcube", *ports)
-        application: dict[str, object] = {"name": "webmail", "product": "roundcube", "organisation": "example"}
+        application: dict[str, object] = {
+            "name": "webmail",
+            "product": "roundcube",
+            "organisation": "example",
+        }
         application |= {"address": roundcube.url, "sign_in": "token"}
         try:
             with webmail(peers, data, application, dict.fromkeys((ANNA, BERT), PASSWORD)) as found:
                 for who in (ANNA, BERT):
-                    words = who.encode(), f"For {who}".encode(), who[:4].encode(), b"A secret of " + who[:4].encode()
+                    words = (
+                        who.encode(),
+                        f"For {who}".encode(),
+                        who[:4].encode(),
+                        b"A secret of " + who[:4].encode(),
+                    )
                     peers.dovecot.deliver(who, LETTER % words)
                 anna = found.browser()
                 page = found.enter(anna, ANNA)
-                assert "Roundcube Webmail :: Inbox" in page.text, (page.status, page.text[:500], roundcube.logged())
+                assert "Roundcube Webmail :: Inbox" in page.text, (
+                    page.status,
+                    page.text[:500],
+                    roundcube.logged(),
+                )
                 yield Place(found, roundcube, peers, anna, time.monotonic())
         finally:
             roundcube.stop()

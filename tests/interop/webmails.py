@@ -34,7 +34,9 @@ class Webmail:
 
     def bind(self, address: str) -> None:
         """The person's password, and an authenticator app, bound with a code of the administrator's."""
-        self.gambeson.run("account", "password", address, "--password-file", "-", stdin=self.passwords[address] + "\n")
+        self.gambeson.run(
+            "account", "password", address, "--password-file", "-", stdin=self.passwords[address] + "\n"
+        )
         code = str(self.gambeson.json("account", "code", address)["code"])
         self.codes[address] = bind(self.browser(), PORTAL, address, self.passwords[address], code)
 

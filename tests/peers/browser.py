@@ -57,7 +57,9 @@ class Page:
 
     def fields(self, action: str) -> tuple[str, dict[str, str]]:
         """Where the form whose action ends so leads, and its hidden fields. Raises LookupError."""
-        for where, inner in re.findall(r'<form method="post" action="([^"]*)"(.*?)</form>', self.text, re.DOTALL):
+        for where, inner in re.findall(
+            r'<form method="post" action="([^"]*)"(.*?)</form>', self.text, re.DOTALL
+        ):
             if html.unescape(where).partition("?")[0].endswith(action):
                 hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', inner)
                 filled = {name: html.unescape(value) for name, value in hidden}
@@ -123,7 +125,12 @@ class Browser:
         parts = urllib.parse.urlsplit(url)
         assert parts.hostname
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        sent = {"Host": parts.netloc, "User-Agent": AGENT, "Accept": PAGE, "Accept-Language": "en-US,en;q=0.5"}
+        sent = {
+            "Host": parts.netloc,
+            "User-Agent": AGENT,
+            "Accept": PAGE,
+            "Accept-Language": "en-US,en;q=0.5",
+        }
         sent |= {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
         if method not in ("GET", "HEAD"):
             sent["Origin"] = f"https://{parts.netloc}"

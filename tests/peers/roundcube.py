@@ -60,7 +60,15 @@ class Roundcube:
 
     def _start(self) -> None:
         folder = self.folder
-        fpm = [program("php-fpm8.2"), "-F", "-n", "-y", str(folder / "fpm.conf"), "-c", str(folder / "php.ini")]
+        fpm = [
+            program("php-fpm8.2"),
+            "-F",
+            "-n",
+            "-y",
+            str(folder / "fpm.conf"),
+            "-c",
+            str(folder / "php.ini"),
+        ]
         fpm += _modules()
         self._children.append(Child(fpm, folder / "logs" / "fpm.out", user=self._user))
         wait_until((folder / "fpm.sock").exists, "PHP-FPM's socket")
@@ -153,6 +161,8 @@ http {{
 
 def _modules() -> list[str]:
     """PHP's modules that Roundcube needs, without the system's own configuration (``-n``)."""
-    wanted = ("pdo", "pdo_sqlite", "sqlite3", "dom", "xml", "mbstring", "iconv", "intl", "fileinfo", "ctype", "exif")
-    wanted += ("sockets", "posix", "gettext", "phar", "tokenizer", "simplexml", "xmlreader", "xmlwriter")
-    return [word for name in wanted for word in ("-d", f"extension={name}")]
+    wanted = (
+        "pdo pdo_sqlite sqlite3 dom xml mbstring iconv intl fileinfo ctype exif sockets posix gettext phar"
+    )
+    wanted += " tokenizer simplexml xmlreader xmlwriter"
+    return [word for name in wanted.split() for word in ("-d", f"extension={name}")]

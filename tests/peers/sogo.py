@@ -1,4 +1,4 @@
-"""Debian's SOGo with ActiveSync behind nginx, as an instance of its own: memcached, PostgreSQL tables, files in ``folder``.
+"""Debian's SOGo with ActiveSync behind nginx, as an instance of its own: memcached, tables, files.
 
 People and their passwords are a table in PostgreSQL; SOGo shows Dovecot and Postfix the password that it was given.
 nginx stands before it as the manual has it: it serves the static files, and names the public address to SOGo. Every
@@ -38,9 +38,9 @@ _TABLES = {
 class Sogo:
     """``url`` is where it answers, without TLS; to be stopped with :meth:`stop`.
 
-    ``postgresql`` is the port of a server that trusts ``gambeson``; ``people`` maps addresses to passwords; ``imap`` and
-    ``smtp`` are ports on loopback without TLS. ``requests`` has a line for each request. ``ping_seconds``: how long a
-    phone may be kept waiting.
+    ``postgresql`` is the port of a server that trusts ``gambeson``; ``people`` maps addresses to passwords;
+    ``imap`` and ``smtp`` are ports on loopback without TLS. ``requests`` has a line for each request.
+    ``ping_seconds``: how long a phone may be kept waiting.
     """
 
     def __init__(
@@ -77,7 +77,10 @@ class Sogo:
         cache = [program("memcached"), "-s", str(socket), "-a", "0700", "-m", "16"]
         self._children.append(Child(cache, folder / "memcached.log", environ, USER))
         wait_until(socket.exists, "memcached's socket")
-        command = [program("sogod"), *(word for name, value in options.items() for word in (f"-{name}", value))]
+        command = [
+            program("sogod"),
+            *(word for name, value in options.items() for word in (f"-{name}", value)),
+        ]
         self._children.append(Child(command, self.log, environ, USER))
         self._children[-1].wait_for(self._inner)
         nginx = [program("nginx"), "-c", str(folder / "nginx.conf"), "-p", str(folder / "nginx")]
@@ -181,4 +184,4 @@ def _made(where: str, database: str) -> bool:
 def _ssha(password: str) -> str:
     """RFC 2307's salted SHA-1, which SOGo's table may hold."""
     salt = secrets.token_bytes(8)
-    return "{SSHA}" + base64.b64encode(hashlib.sha1(password.encode() + salt).digest() + salt).decode()  # noqa: S324
+    return "{SSHA}" + base64.b64encode(hashlib.sha1(password.encode() + salt).digest() + salt).decode()

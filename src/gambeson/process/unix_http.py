@@ -14,6 +14,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .unix_listen import peer_user
 
+# Connections, idle ones too, and requests: more than the doors let in, for they choose who has to go. A lower limit
+# here would let whoever holds connections open turn everybody else away.
+MOST = 16_384
+
 
 def guarded(uids: Collection[int]) -> type[HttpToolsProtocol]:
     """uvicorn's protocol for HTTP/1.1, which closes connections of other users' processes."""
@@ -69,7 +73,7 @@ class UnixHttpServer:
             server_header=False,
             date_header=False,
             proxy_headers=False,
-            limit_concurrency=1024,
+            limit_concurrency=MOST,
             timeout_keep_alive=keep_alive,
         )
         self._server = uvicorn.Server(self._config)

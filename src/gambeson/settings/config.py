@@ -23,6 +23,9 @@ from .secret import SecretRef
 from .servers import Server, loopback
 from .sites import Portal, WebSite
 
+# The least lock-out threshold of which two can have a part: two are kept back, and each needs one.
+SHARED_THRESHOLD = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -94,6 +97,12 @@ class Config:
                 "doors.processes",
                 "is more than 1, but with ldap.url one process must count what the directory sees of wrong passwords; "
                 "leave it at 1",
+            )
+        if self.ldap.url and self.portal.host and self.ldap.lockout_threshold < SHARED_THRESHOLD:
+            yield Problem(
+                "ldap.lockout_threshold",
+                f"is {self.ldap.lockout_threshold}, but doors and portal share what the directory sees of wrong "
+                f"passwords; let the directory lock after {SHARED_THRESHOLD} or more, and say so here",
             )
 
     def _check_sites(self, servers: set[str]) -> Iterator[Problem]:

@@ -153,7 +153,12 @@ def _text(found: dict[str, object], name: str) -> str:
         return ""
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise PolicyError(400, f"{name.replace('_', '-')}-value")
-    return value.encode("utf-8", "replace").decode()  # a lone surrogate is no text
+    return _utf8(value)
+
+
+def _utf8(text: str) -> str:
+    """``text`` as it can be written down: a lone surrogate is no text."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _truth(found: dict[str, object], name: str) -> bool:
@@ -180,7 +185,7 @@ def _attributes(value: object) -> tuple[tuple[str, str], ...]:
         return ()
     if not isinstance(value, dict) or len(value) > MAX_ATTRIBUTES:
         raise PolicyError(400, "attrs-value")
-    kept = [(str(name).lower()[:64], each) for name, each in value.items() if isinstance(each, str)]
+    kept = [(_utf8(str(name).lower()[:64]), each) for name, each in value.items() if isinstance(each, str)]
     if len({name for name, _ in kept}) != len(kept):
         raise PolicyError(400, "name-twice")
-    return tuple((name, text[:MAX_TEXT].encode("utf-8", "replace").decode()) for name, text in kept)
+    return tuple((name, _utf8(text[:MAX_TEXT])) for name, text in kept)

@@ -20,6 +20,7 @@ from .strict_xml import Element, XmlError, escape, read, write
 
 MAX_ASKED = 65536  # octets of what a program asks
 MAX_ANSWER = 262144  # octets of what a server answers
+MAX_HOSTS = 256  # that an answer names
 RESPONSE = "http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"
 OUTLOOK = "http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a"
 MOBILESYNC = "http://schemas.microsoft.com/exchange/autodiscover/mobilesync/responseschema/2006"
@@ -146,14 +147,21 @@ def rewritten(octets: bytes, public: str, inside: Collection[str] = (), charset:
     root = read(octets, limit=MAX_ANSWER, charset=charset)
     names = {name.lower() for name in inside if name}
     _gather(root, names)
+    if len(names) > MAX_HOSTS:  # each is looked for in every text
+        raise XmlError("too-many-hosts")
     host = public.partition(":")[0].lower()
     names = {name for name in names - {host, *_VOCABULARY} if "." in name}
     _rewrite(root, public, names)
     out = write(root)
     shown = out.decode().lower()
-    if any(_named(name).search(shown) for name in names):
+    if any(_named(name).search(shown) for name in names) or _hosts(shown) - {host, *_VOCABULARY}:
         raise XmlError("internal-name")
     return out
+
+
+def _hosts(text: str) -> set[str]:
+    """Every host that a URL in a text names, in lower case."""
+    return {found.rpartition("@")[2].lower() for found in _URL_HOST.findall(text)}
 
 
 def _named(name: str) -> re.Pattern[str]:
@@ -164,7 +172,7 @@ def _named(name: str) -> re.Pattern[str]:
 def _gather(element: Element, names: set[str]) -> None:
     """Every host that a URL in the document names."""
     for text in (element.text, *element.attributes.values()):
-        names.update(host.rpartition("@")[2].lower() for host in _URL_HOST.findall(text))
+        names |= _hosts(text)
     for child in element.children:
         _gather(child, names)
     names.discard("")
@@ -206,9 +214,8 @@ def _value(text: str, public: str, names: set[str], host: bool) -> str:
 
 def _version(text: str) -> bool:
     """15.2.1544.11 is a version, no address: one of its numbers is greater than 255."""
-    return all(n.isdigit() for n in text.split(".")) and any(
-        int(n) > 255 for n in text.split(".") if len(n) < 10
-    )
+    numbers = text.split(".")
+    return all(n.isdecimal() for n in numbers) and any(int(n) > 255 for n in numbers if len(n) < 10)
 
 
 def _url(text: str, public: str) -> str:

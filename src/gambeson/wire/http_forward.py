@@ -31,9 +31,15 @@ _HOP = words(
 _OURS_TO_SAY = words(
     "forwarded via x-real-ip x-originating-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip"
     " x-client-cert x-ssl-client-cert x-client-verify ssl-client-cert x-remote-user remote-user x-original-url"
-    " x-rewrite-url x-http-method-override x-http-method x-method-override x-original-host x-host"
+    " x-rewrite-url x-http-method-override x-http-method x-method-override x-original-host x-host x-original-uri"
+    " client-ip x-azure-clientip x-azure-socketip fastly-client-ip wl-proxy-client-ip x-proxyuser-ip x-ms-edge-ip"
+    " x-fe-clientip x-original-forwarded-for x-envoy-external-address front-end-https x-url-scheme x-scheme proxy"
+    " x-arr-ssl x-arr-clientcert x-webauth-user x-authenticated-user"
 )
 _PREFIXES = ("x-forwarded", "x-gambeson", "x-ms-forwarded", "x-ssl-", "x-client-cert")
+_TOLD = _HOP | {"content-length"}  # of an answer: what concerns its connection and framing
+_NOTHING: set[str] = set()
+_ANSWER_NAMES: dict[bytes, str] = {}  # header names seen before, in lower case; bounded
 _WRITTEN = frozenset(("host", "content-length", "expect", "cookie", "authorization"))
 _DROP: dict[str, bool] = {}  # header name: whether a client's is dropped; bounded
 
@@ -54,15 +60,30 @@ class ActionLike(Protocol):
         """Only for answers whose Content-Type begins with it; empty for all."""
 
 
+def folded(name: str) -> str:
+    """A header's name as the widest reader has it: some write every sign that is no letter and no digit as ``_``
+    (RFC 3875 section 4.1.18 asks for ``-`` alone). Here they are all ``-``."""
+    return name if name.replace("-", "").isalnum() else "".join([c if c.isalnum() else "-" for c in name])
+
+
 def _dropped(name: str) -> bool:
     known = _DROP.get(name)
     if known is None:
-        plain = name.replace("_", "-")
+        plain = folded(name)
         known = plain in _HOP or plain in _OURS_TO_SAY or plain in _WRITTEN or plain.startswith(_PREFIXES)
         if len(_DROP) >= 1024:
             _DROP.clear()
         _DROP[name] = known
     return known
+
+
+def _answer_name(raw: bytes) -> str:
+    name = raw.decode("ascii").lower()
+    if len(_ANSWER_NAMES) >= 1024:
+        _ANSWER_NAMES.clear()
+    if len(raw) <= 64:
+        _ANSWER_NAMES[raw] = name
+    return name
 
 
 def request_head(
@@ -82,13 +103,46 @@ def request_head(
     ``authorization`` says whether the client's goes on; ``never`` is the name of a header by which the server trusts
     us: a client's is left out; ``ours`` is for the portal alone, which gets our cookies. Raises ValueError for a header
     that can't be written."""
-    added = {name.lower() for name, _ in forward_headers}
-    never = never.lower().replace("_", "-")
     target = f"{request.path}?{request.query}" if request.query else request.path
-    lines = [f"{request.method} {target} HTTP/1.1\r\nhost: {named or request.host}"]
+    line = f"{request.method} {target} HTTP/1.1\r\n".encode("latin-1")
+    said = length or request.method in ("POST", "PUT", "PATCH")
+    # All that the rest depends on besides the request's own headers; on one connection it seldom changes.
+    given = (
+        forward_headers, named or request.host, request.source, authorization, said and length, bool(said),
+        chunked, websocket, never, ours,
+    )  # fmt: skip
+    kept: tuple[object, bytes] | None = request.memo.get(_MEMO)
+    if kept is not None and kept[0] == given:
+        return line + kept[1]
+    rest = "\r\n".join(
+        _rest(request, forward_headers, named, authorization, bool(said), length, chunked, websocket, never, ours)
+    ).encode("latin-1")
+    request.memo[_MEMO] = (given, rest)
+    return line + rest
+
+
+_MEMO = "written for the mail server"
+
+
+def _rest(
+    request: WebRequest,
+    forward_headers: Sequence[tuple[str, str]],
+    named: str,
+    authorization: bool,
+    said: bool,
+    length: int,
+    chunked: bool,
+    websocket: bool,
+    never: str,
+    ours: bool,
+) -> list[str]:
+    """The lines of the head behind the first."""
+    added = {name.lower() for name, _ in forward_headers}
+    never = folded(never.lower())
+    lines = [f"host: {named or request.host}"]
     for name, value in request.headers:
         if not _dropped(name):
-            if name not in added and name.replace("_", "-") != never:
+            if name not in added and (not never or folded(name) != never):
                 lines.append(f"{name}: {value}")
         elif name == "authorization" and authorization and name not in added:
             lines.append(f"authorization: {value}")
@@ -106,7 +160,7 @@ def request_head(
         lines.append(f"{name}: {value}")
     if chunked:
         lines.append("transfer-encoding: chunked")
-    elif length or request.method in ("POST", "PUT", "PATCH"):
+    elif said:
         lines.append(f"content-length: {length}")
     if websocket:
         lines.append("connection: upgrade\r\nupgrade: websocket")
@@ -114,7 +168,7 @@ def request_head(
         f"x-forwarded-for: {request.source}\r\nx-forwarded-proto: https"
         f"\r\nx-forwarded-host: {named or request.host}\r\n\r\n"
     )
-    return "\r\n".join(lines).encode("latin-1")
+    return lines
 
 
 def _clean(text: str) -> bool:
@@ -176,11 +230,18 @@ class AnswerReader:
         return self._judge(parser.get_status_code(), parser.get_http_version())
 
     def _judge(self, status: int, version: str) -> AnswerHead:
-        length, chunked, close, keep, headers = -1, False, False, False, []
-        nominated: set[str] = set()
+        length, chunked, close, keep = -1, False, False, False
+        headers: list[tuple[str, str]] = []
+        nominated: set[str] = _NOTHING
+        known = _ANSWER_NAMES
         for raw, octets in self._headers:
-            name, value = raw.decode("ascii").lower(), octets.decode("latin-1").strip(" \t")
-            if name == "content-length":
+            name = known.get(raw)
+            if name is None:
+                name = _answer_name(raw)
+            value = octets.decode("latin-1").strip(" \t")
+            if name not in _TOLD:
+                headers.append((name, value))
+            elif name == "content-length":
                 if (
                     length >= 0
                     or not value.isascii()
@@ -196,14 +257,12 @@ class AnswerReader:
             elif name == "connection":
                 options = {option.strip(" \t").lower() for option in value.split(",")}
                 close, keep = close or "close" in options, keep or "keep-alive" in options
-                nominated |= options
-            if name not in _HOP and name != "content-length":
-                headers.append((name, value))
+                nominated = nominated | options
         if chunked and length >= 0:
             raise HeadError(502, "answer-length")
         if status < 100 or status > 599 or version not in ("1.1", "1.0"):
             raise HeadError(502, "answer-status")
-        if nominated - {"close", "keep-alive", "upgrade"}:
+        if nominated and nominated - {"close", "keep-alive", "upgrade"}:
             headers = [pair for pair in headers if pair[0] not in nominated]
         keep_alive = not close and (version == "1.1" or keep)
         return AnswerHead(status, self._reason.decode("latin-1"), tuple(headers), length, chunked, keep_alive)

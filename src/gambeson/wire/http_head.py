@@ -151,7 +151,7 @@ class RequestReader:
         # On one connection most requests carry the headers of the one before, octet for octet.
         line, _, block = head.partition(b"\r\n")
         sorted_ = self._sorted
-        if sorted_ is not None and block == self._block:
+        if sorted_ is not None and block == self._block and len(head) <= MAX_HEAD:
             method, _, rest = line.partition(b" ")
             target, _, version = rest.partition(b" ")
             if version == b"HTTP/1.1" and method in _METHOD_NAMES and target.startswith(b"/"):

@@ -18,6 +18,19 @@ MAX_TARGET = 8192  # octets
 MAX_PARAMETERS = 500
 _CACHED_PATH = 256  # characters; longer ones are read anew each time
 _HEX = frozenset("0123456789abcdefABCDEF")
+# What Windows' code pages make of these where it looks for the best fit; NFKC leaves them alone.
+_BEST_FIT = {
+    0x2044: "/",
+    0x2215: "/",
+    0x29F8: "/",
+    0x2216: "\\",
+    0x29F5: "\\",
+    0x00A5: "\\",
+    0x20A9: "\\",
+    0x2236: ":",
+    0x0589: ":",
+}
+_SMALL = {upper: upper + 32 for upper in range(65, 91)}
 _SPECIAL = "/\\.%;:?#"  # none of these may appear by Unicode's compatibility mapping
 
 
@@ -99,10 +112,11 @@ def _read_path(path: str) -> str:
     if "::" in decoded or ":$" in decoded:
         raise HeadError(400, "path-stream")
     if not decoded.isascii():
-        mapped = unicodedata.normalize("NFKC", decoded)
+        mapped = unicodedata.normalize("NFKC", decoded).translate(_BEST_FIT)
         if any(mapped.count(one) != decoded.count(one) for one in _SPECIAL):
             raise HeadError(400, "path-lookalike")
-    lowered = decoded.lower()
+    # Only ASCII has small letters here: the Kelvin sign is no "k" to a server that would be asked for its path.
+    lowered = decoded.lower() if decoded.isascii() else decoded.translate(_SMALL)
     if "." in lowered or " " in lowered or "(" in lowered:
         for segment in lowered.split("/")[1:]:
             if segment and not segment.strip(" ."):

@@ -11,7 +11,7 @@ MAX_BODY = 64 * 1024  # octets
 MAX_FIELDS = 32
 MAX_VALUE = 32 * 1024  # characters of one field: the answer of a passkey
 MAX_QUERY = 8 * 1024
-MAX_COOKIES = 50
+MAX_COOKIES = 150  # the door takes no more either
 
 # draft-ietf-httpbis-rfc6265bis section 4.1.3.2: a name that begins so belongs to this very host, over TLS only.
 SESSION = "__Host-gambeson-portal"
@@ -94,13 +94,14 @@ def forget(name: str) -> str:
 
 
 def read_cookies(headers: list[bytes]) -> dict[str, str]:
-    """The cookies that came exactly once: of two with one name, none is believed."""
+    """The cookies that came exactly once: of two with one name, none is believed; of more than MAX_COOKIES, none at
+    all."""
     seen: dict[str, list[str]] = {}
-    for header in headers:
-        for pair in header.decode("latin-1").split(";", MAX_COOKIES):
-            name, equals, value = pair.strip().partition("=")
-            if equals:
-                seen.setdefault(name, []).append(value)
+    pairs = [pair for header in headers for pair in header.decode("latin-1").split(";")]
+    for pair in pairs if len(pairs) <= MAX_COOKIES else ():
+        name, equals, value = pair.strip().partition("=")
+        if equals:
+            seen.setdefault(name, []).append(value)
     return {name: values[0] for name, values in seen.items() if len(values) == 1}
 
 

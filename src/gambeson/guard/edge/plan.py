@@ -50,7 +50,7 @@ class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     authority's PEM file, empty for no client certificates. ``upstream_authorities`` are the paths of CA files
     that mail servers' endpoints name: they are read here, because later no file is opened any more. So is
     ``country_table``, the path of an MMDB file (empty: no country is known).
-    ``minimum_tls`` is ``1.2`` or ``1.3``. ``web_certificates`` are those of the https listeners, where only the names of
+    ``minimum_tls`` is ``1.2`` or ``1.3``. ``web_certificates`` are those of https listeners, where only the names of
     devices may ask for a certificate (a browser that is asked shows its owner a puzzle); none: ``certificates``."""
 
     hostname: str

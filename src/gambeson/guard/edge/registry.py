@@ -67,7 +67,8 @@ class Proof:
 
 
 class Session:
-    """One signed-in session. ``last`` is the loop's time of the last octet, a second coarse."""
+    """One signed-in session. ``last`` is the loop's time of the last octet, a second coarse; ``until`` the time
+    (seconds since 1970) at which it ends whatever moves; 0.0: none of its own."""
 
     __slots__ = (
         "down",
@@ -82,6 +83,7 @@ class Session:
         "server",
         "since",
         "spoke",
+        "until",
         "up",
     )
 
@@ -95,6 +97,7 @@ class Session:
         self.since = since
         self.last = now
         self.idle_limit = idle_limit
+        self.until = 0.0
         self.up = 0
         self.down = 0
         self.reason = ""
@@ -247,7 +250,8 @@ class Registry:
         """Close every session that ``index`` no longer admits. Returns how many."""
         ended = 0
         for count, session in enumerate(self, 1):
-            if not session.ending and not still_admitted(session.proof, index, now):
+            over = 0.0 < session.until <= now
+            if not session.ending and (over or not still_admitted(session.proof, index, now)):
                 session.close("no longer admitted", sentence)
                 ended += 1
             if count % _CHUNK == 0:

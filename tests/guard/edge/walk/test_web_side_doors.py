@@ -20,6 +20,7 @@ from gambeson.guard.core.web.shields import ShieldSet, load_shields
 from gambeson.guard.edge import login as login_module
 from gambeson.guard.edge.walk.http_places import of_endpoint
 from gambeson.guard.edge.web import sessions as sessions_module
+from gambeson.guard.edge.web.connection import WebConnection
 from gambeson.model.access import DoorKind, Listener, Mode, Rung
 from gambeson.model.finding import Severity
 from gambeson.model.rule import ModeEntry, PolicyException
@@ -50,6 +51,12 @@ def mode(mode: Mode, *doors: DoorKind):
 
 def exception(until: float) -> PolicyException:
     return PolicyException("printer", EWS, Rung.KNOWLEDGE, "ann", "old", until, accounts=(ALICE,))
+
+
+def without_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The door judges an admission once more before anything is forwarded; what is planted before that would be
+    stopped there."""
+    monkeypatch.setattr(WebConnection, "_still", lambda self, forward: True)
 
 
 # -- intact
@@ -110,6 +117,7 @@ def test_an_exception_that_has_ended_opens_nothing() -> None:
 
 def test_an_exception_that_has_ended_and_is_still_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     real = decide_module.decide
+    without_second_look(monkeypatch)
     monkeypatch.setattr(login_module, "decide", lambda r, i, now, max_age: real(r, i, now - 120, max_age))
     finds(walked(with_policy(exceptions=(exception(time.time() - 60),))), "password", "reaches-server")
 
@@ -131,6 +139,7 @@ def test_a_floor_that_is_not_asked(
 
 
 def test_a_secret_taken_for_anybodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_second_look(monkeypatch)
     monkeypatch.setattr(identify_module, "_names", lambda *_: True)
     finds(walked(), "another-account")
 
@@ -138,6 +147,7 @@ def test_a_secret_taken_for_anybodys(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_revocation_that_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     from gambeson.guard.core import floors
 
+    without_second_look(monkeypatch)
     for module in (identify_module, floors):
         monkeypatch.setattr(module, "alive", lambda credential, device, now: "")
     finds(walked(), "credential-revoked", "credential-expired")

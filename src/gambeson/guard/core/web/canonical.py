@@ -102,14 +102,32 @@ class Forms:
 
 def forms(request: WebRequest) -> Forms:
     """The forms of ``request``, made once for all shields. Total: any text gives forms."""
-    path = plain_path(request.path)
-    walked = resolved(path)
+    paths = path_forms(request.path)
     query = plain_path(request.query) if request.query else ""
-    paths = (path,) if walked == path else (path, walked)
-    urls = tuple(f"{one}?{query}" for one in paths) if query else paths
-    cookies = cookie_text(request)
-    names = frozenset([squeezed(name) for name, _ in request.headers])
-    return Forms(paths, query, urls, cookies, squeezed(cookies) if cookies else "", names)
+    urls = tuple([f"{one}?{query}" for one in paths]) if query else paths
+    known: tuple[str, str, frozenset[str]] | None = request.memo.get(_MEMO)
+    if known is None:
+        cookies = cookie_text(request)
+        names = frozenset([squeezed(name) for name, _ in request.headers])
+        known = request.memo[_MEMO] = (cookies, squeezed(cookies) if cookies else "", names)
+    return Forms(paths, query, urls, *known)
+
+
+_MEMO = "canonical forms"
+
+
+def path_forms(raw: str) -> tuple[str, ...]:
+    """The path as it is compared, and where it differs the path walked."""
+    return _path_forms_short(raw) if len(raw) <= 256 else _path_forms(raw)
+
+
+def _path_forms(raw: str) -> tuple[str, ...]:
+    path = plain_path(raw)
+    walked = resolved(path)
+    return (path,) if walked == path else (path, walked)
+
+
+_path_forms_short = lru_cache(maxsize=2048)(_path_forms)
 
 
 def cookie_text(request: WebRequest) -> str:

@@ -15,7 +15,7 @@ import hmac
 from collections.abc import Iterable
 from hashlib import blake2b
 
-from gambeson.model.web import Product
+from gambeson.model.web import Product, WebRequest
 from gambeson.wire import cookies as wire_cookies
 
 WITNESS = "__Secure-gambeson-w-"
@@ -49,6 +49,33 @@ def witness(key: bytes, session: str, host: str, name: str, value: str) -> str:
         made.update(len(octets).to_bytes(4))  # so that no two lists of parts are one text
         made.update(octets)
     return made.hexdigest()
+
+
+def admitted_of(request: WebRequest, key: bytes, session: str, product: Product) -> str:
+    """:func:`admitted` of a request's cookies at its host, worked out once for the same cookies."""
+    asked = (key, session, request.host, product)
+    kept: tuple[object, str] | None = request.cookie_memo.get(_MEMO)
+    if kept is not None and kept[0] == asked:
+        return kept[1]
+    found = admitted(request.cookies, key, session, request.host, product)
+    request.cookie_memo[_MEMO] = (asked, found)
+    return found
+
+
+_MEMO = "cookies of the session"
+
+
+def unbound_of(request: WebRequest) -> str:
+    """:func:`unbound` of a request's cookies."""
+    if not request.cookies:
+        return ""
+    kept: str | None = request.cookie_memo.get(_UNBOUND)
+    if kept is None:
+        kept = request.cookie_memo[_UNBOUND] = unbound(request.cookies)
+    return kept
+
+
+_UNBOUND = "cookies of no session"
 
 
 def admitted(

@@ -22,6 +22,8 @@ __all__ = ["IDLE", "Grammar", "GrammarError", "load_grammars", "parse_grammar"]
 
 MAX_PARAMETERS = 100
 MAX_MEMO = 1024  # header and cookie names whose answer is kept
+MAX_PATHS = 2048  # paths whose lines are kept
+KEPT_PATH = 256  # characters; longer ones are compared anew
 _NEVER_UNLISTED = Route(Lane.NEVER, None, "unlisted")
 _NEVER_HEADER = Route(Lane.NEVER, None, "refused-header")
 _NEVER_COOKIE = Route(Lane.NEVER, None, "refused-cookie")
@@ -48,25 +50,45 @@ class Grammar:
                 pair for pair in self._routes if not pair[0].exact and pair[0].first in ("", first)
             ]
         self._names: dict[str, bool] = {}
+        self._paths: dict[str, tuple[tuple[Line, Route], ...]] = {}
         self._places = {place.name: place for place in source.places}
 
     def classify(self, request: WebRequest, site: Site) -> Route:
         """Where ``request`` belongs. Total and pure; what no line allows is *never*."""
-        if not self._headers_fit(request):
-            return _NEVER_HEADER
-        if self._source.cookies and not self._cookies_fit(request):
-            return _NEVER_COOKIE
+        if not request.memo.get(self):
+            if not self._headers_fit(request):
+                return _NEVER_HEADER
+            if self._source.cookies:
+                good = request.cookie_memo.get(self)
+                if good is None:
+                    good = request.cookie_memo[self] = self._cookies_fit(request)
+                if not good:
+                    return _NEVER_COOKIE
+            # Where no header is good in some places only, the next request with these headers fits too.
+            request.memo[self] = all(self._names.get(name) for name, _ in request.headers)
         path = request.canonical
-        candidates = self._exact.get(path)
+        candidates = self._paths.get(path)
         if candidates is None:
-            open_lines = self._under.get(path[1 : path.find("/", 1)] if path.count("/") > 1 else path[1:])
-            candidates = self._under[""] if open_lines is None else open_lines
+            candidates = self._candidates(path)
         for line, route in candidates:
-            if (line.exact == path or line.path.fullmatch(path)) and _fits(line, request):
+            if _fits(line, request):
                 if route.lane in (Lane.WEB, Lane.PUBLIC) and request.host in site.device_hosts:
                     return _NEVER_HOST
                 return route
         return _NEVER_UNLISTED
+
+    def _candidates(self, path: str) -> tuple[tuple[Line, Route], ...]:
+        """The lines that a canonical path fits, in their order."""
+        lines = self._exact.get(path)
+        if lines is None:
+            open_lines = self._under.get(path[1 : path.find("/", 1)] if path.count("/") > 1 else path[1:])
+            lines = self._under[""] if open_lines is None else open_lines
+        found = tuple(pair for pair in lines if pair[0].exact == path or pair[0].path.fullmatch(path))
+        if len(path) <= KEPT_PATH:
+            if len(self._paths) >= MAX_PATHS:
+                self._paths.clear()
+            self._paths[path] = found
+        return found
 
     def idle(self, route: Route) -> float:
         """How many seconds the mail server may keep silent on such a request."""

@@ -132,7 +132,7 @@ class _Reader:
         mounts = self._texts(data.get("mounts", [""]))
         for key, pattern in self._table(data.get("values", {})).items():
             self.where = f"values.{key}"
-            self._values[key] = re.compile(str(pattern))
+            self._values[key] = re.compile(str(pattern), re.ASCII)
         refuse = self._table(data.get("refuse", {}))
         self._known(refuse, frozenset({"cookies", "headers"}))
         headers = self._texts(refuse.get("headers", []))
@@ -202,7 +202,7 @@ class _Reader:
                         named,
                         opened,
                         tuple(self._texts(item.get("required", []))),
-                        None if query is None else re.compile(query),
+                        None if query is None else re.compile(query, re.ASCII),
                         tuple(self._texts(item.get("content", []))),
                         tuple(
                             (k.lower(), self._value(str(v)))
@@ -279,4 +279,4 @@ def _path(path: str) -> tuple[re.Pattern[str], str, str]:
     built.append(re.escape(path[position:]))
     exact = path if position == 0 else ""
     first = path.split("/", 2)[1]
-    return re.compile("".join(built)), exact, "" if _PIECE.search(first) else first
+    return re.compile("".join(built), re.ASCII), exact, "" if _PIECE.search(first) else first

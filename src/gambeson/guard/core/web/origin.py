@@ -45,6 +45,14 @@ def same_origin(request: WebRequest, strictly: bool = False) -> bool:
     return [value for name, value in request.headers if name == "sec-fetch-site"] == ["same-origin"]
 
 
+def from_another_page(request: WebRequest) -> bool:
+    """Whether a browser says that a page of another origin sent it. Programs say nothing of the kind."""
+    if any(name == "origin" for name, _ in request.headers):
+        return not same_origin(request)
+    sites = [value for name, value in request.headers if name == "sec-fetch-site"]
+    return sites not in ([], ["none"], ["same-origin"])
+
+
 def upgrade(request: WebRequest) -> bool:
     """Whether it wants to leave HTTP, for WebSocket."""
     return any(name == "upgrade" for name, _ in request.headers)

@@ -20,7 +20,7 @@ from gambeson.guard.data import texts
 from gambeson.model.access import DoorKind
 from gambeson.model.web import Product, Site, WebRequest
 
-from .canonical import Forms, forms, plain, squeezed
+from .canonical import Forms, forms, path_forms, plain, plain_path, squeezed
 from .shield_source import Condition, Shield, ShieldError, read_shield
 from .verdict import ResponseAction
 
@@ -121,18 +121,63 @@ class ShieldSet:
         self._heads = {product: tuple(found) for product, found in heads.items()}
         self._bodies = {product: tuple(found) for product, found in bodies.items()}
         self._hits = {shield.id: _hit(shield) for shield in self.shields}
+        # Of each condition the longest text that must be in the url.
+        self._words = {
+            id(table): tuple(max(one.contains, key=len, default="") for _, one in table)
+            for table in (*self._heads.values(), *self._bodies.values())
+        }
+        self._paths: dict[tuple[Product, bool, str, str], tuple[int, ...]] = {}
+        self._answers: dict[tuple[Product, str], tuple[ResponseAction, ...]] = {}
 
     def match(self, request: WebRequest, site: Site) -> ShieldHit | None:
         """The first shield of the site's product that knows ``request``; None for none. Total and pure."""
         table = self._heads.get(site.product)
         if table is None:
             return None
+        open_ = self._open(request, site.product, table, False)
+        if not open_:
+            return None
         seen = forms(request)
-        for number, (shield, condition) in enumerate(table):
-            if _holds(condition, request, seen):
-                others = [one for one, also in table[number + 1 :] if _holds(also, request, seen)]
-                return _hit(shield, others) if others else self._hits[shield.id]
-        return None
+        found = [table[number][0] for number in open_ if _holds(table[number][1], request, seen)]
+        if not found:
+            return None
+        return _hit(found[0], found[1:]) if len(found) > 1 else self._hits[found[0].id]
+
+    def _open(
+        self,
+        request: WebRequest,
+        product: Product,
+        table: tuple[tuple[Shield, Condition], ...],
+        body: bool,
+    ) -> list[int]:
+        """The conditions that may hold, by number: what headers and cookies alone rule out is kept beside them, what
+        method and path alone rule out is kept by these, and of the rest the texts that must be in the url are there."""
+        alive: frozenset[int] | None = request.memo.get((self, product, body))
+        if alive is None:
+            seen = forms(request)
+            alive = frozenset(n for n, (_, one) in enumerate(table) if _headers_hold(one, request, seen))
+            request.memo[self, product, body] = alive
+        key = (product, body, request.method, request.path)
+        left = self._paths.get(key)
+        if left is None:
+            paths = path_forms(request.path)
+            left = tuple(
+                number
+                for number, (_, one) in enumerate(table)
+                if (not one.methods or request.method in one.methods)
+                and (one.path is None or _any(one.path, paths))
+            )
+            if len(request.path) <= _KEPT_PATH:
+                if len(self._paths) >= _MAX_KEPT:
+                    self._paths.clear()
+                self._paths[key] = left
+        urls = path_forms(request.path)
+        if request.query:
+            query = plain_path(request.query)
+            urls = tuple([f"{one}?{query}" for one in urls])
+        words = self._words[id(table)]
+        url = urls[0] if len(urls) == 1 else " ".join(urls)
+        return [n for n in left if n in alive and words[n] in url]
 
     def matches(self, request: WebRequest, product: Product | None = None) -> tuple[Shield, ...]:
         """Every shield that knows ``request``, of one product or of all."""
@@ -148,9 +193,12 @@ class ShieldSet:
         """How many octets of the body a shield wants to see before this request goes on; 0 for none."""
         if not request.body or site.product not in self._bodies:
             return 0
-        seen = forms(request)
         table = self._bodies[site.product]
-        return max((one.limit for _, one in table if _holds(one, request, seen)), default=0)
+        open_ = self._open(request, site.product, table, True)
+        if not open_:
+            return 0
+        seen = forms(request)
+        return max((table[n][1].limit for n in open_ if _holds(table[n][1], request, seen)), default=0)
 
     def match_body(self, request: WebRequest, site: Site, octets: bytes) -> ShieldHit | None:
         """The shield that knows the beginning of this body; None for none."""
@@ -169,14 +217,25 @@ class ShieldSet:
         self, request: WebRequest, site: Site, door: DoorKind | None = None
     ) -> tuple[ResponseAction, ...]:
         """What is to be done to the answers of ``request``. ``door`` is the route's, for shields to come."""
-        found = [
-            answering.action
-            for shield in self.shields
-            if shield.answers and shield.product is site.product
-            for answering in shield.answers
-            if answering.path.search(request.canonical)
-        ]
-        return tuple(found)
+        key = (site.product, request.canonical)
+        found = self._answers.get(key)
+        if found is None:
+            found = tuple(
+                answering.action
+                for shield in self.shields
+                if shield.answers and shield.product is site.product
+                for answering in shield.answers
+                if answering.path.search(request.canonical)
+            )
+            if len(request.canonical) <= _KEPT_PATH:
+                if len(self._answers) >= _MAX_KEPT:
+                    self._answers.clear()
+                self._answers[key] = found
+        return found
+
+
+_MAX_KEPT = 2048  # paths of which is kept what they rule out
+_KEPT_PATH = 256  # characters; longer ones are looked at anew
 
 
 def _hit(shield: Shield, others: Iterable[Shield] = ()) -> ShieldHit:
@@ -200,6 +259,13 @@ def _holds(condition: Condition, request: WebRequest, seen: Forms) -> bool:
         return False
     if condition.query and not condition.query.search(seen.query):
         return False
+    if not _headers_hold(condition, request, seen):
+        return False
+    return not condition.parameter or _parameter_holds(condition, seen.query)
+
+
+def _headers_hold(condition: Condition, request: WebRequest, seen: Forms) -> bool:
+    """What the condition says of headers and cookies, and nothing else."""
     if condition.cookie and not condition.cookie.search(seen.cookies):
         return False
     if condition.cookie_names and not any(name in seen.bare for name in condition.cookie_names):
@@ -213,7 +279,7 @@ def _holds(condition: Condition, request: WebRequest, seen: Forms) -> bool:
     for name, pattern in condition.headers:
         if not any(pattern.search(plain(value)) for key, value in request.headers if key == name):
             return False
-    return not condition.parameter or _parameter_holds(condition, seen.query)
+    return True
 
 
 def _any(pattern: re.Pattern[str], readings: tuple[str, ...]) -> bool:

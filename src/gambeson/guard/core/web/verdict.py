@@ -47,7 +47,8 @@ class Forward:
     ``set_cookie`` gets each Set-Cookie value of the server and gives those that are sent instead (the door still drops
     what no server may set); ``answered`` is told the status of the server's final answer. ``rewrite`` gets status,
     headers (lower-case names) and the whole body of the server's answer, at most ``rewrite_limit`` octets, and gives
-    the body that is sent instead; where it gives None, or the answer is longer, 502 is sent.
+    the body that is sent instead; where it gives None, or the answer is longer, 502 is sent. ``until`` is the time
+    (seconds since 1970) at which what admitted it ends, and with it whatever still streams; 0.0: none of its own.
     """
 
     site: Site
@@ -62,6 +63,7 @@ class Forward:
     answered: Callable[[int], None] | None = field(default=None, repr=False)
     rewrite: Callable[[int, Headers, bytes], bytes | None] | None = field(default=None, repr=False)
     rewrite_limit: int = 262144
+    until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

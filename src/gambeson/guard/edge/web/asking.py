@@ -143,7 +143,7 @@ class Asking(Life):
 
     def _begin_peek(self, peek: Peek) -> None:
         self._peek = peek
-        self._peeked = []
+        self._peeked = bytearray()
         if self._requested:
             self._judge_peeked(True)
             return
@@ -154,9 +154,9 @@ class Asking(Life):
         self._take_kept()
 
     def _judge_peeked(self, whole: bool) -> None:
-        peek, seen = self._peek, b"".join(self._peeked)
+        peek, seen = self._peek, bytes(self._peeked)
         assert peek is not None
-        self._peeked = []
+        self._peeked = bytearray()
         limit = min(peek.limit, self.door.settings.web.peek)
         self.phase = _JUDGING
         verdict: Verdict | Awaitable[Verdict]

@@ -79,6 +79,7 @@ class WebConnection(Asking):
             return
         if self.session is not None:
             self.session.last = self.door.wheel.now
+            self.session.until = forward.until
         self.idle = forward.idle
         relay = self._relay
         if relay is None:
@@ -150,10 +151,10 @@ class WebConnection(Asking):
                 self._kept += rest
                 self._hold(BUSY)
         if self.phase is _PEEK:
-            self._peeked.append(piece)
+            self._peeked += piece
             peek = self._peek
             assert peek is not None
-            if done or sum(map(len, self._peeked)) >= min(peek.limit, self.door.settings.web.peek):
+            if done or len(self._peeked) >= min(peek.limit, self.door.settings.web.peek):
                 self._judge_peeked(done)
             return
         relay = self._relay
@@ -165,6 +166,9 @@ class WebConnection(Asking):
                 self._await_answer()
             relay.body(piece, done)
             if done and self._answered:
+                # An answer that came before the body had gone: nobody knows what the server takes the body for.
+                self.closes = self.closes or relay.bound
+                relay.release()
                 self._finished()
 
     def _broken(self) -> None:

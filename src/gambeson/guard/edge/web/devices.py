@@ -18,6 +18,7 @@ from gambeson.guard.core.identify import identify
 from gambeson.guard.core.web import cookie_binding
 from gambeson.guard.core.web.basic import NONE, BasicError, authorization, basic, parse_basic
 from gambeson.guard.core.web.device_lane import EXTERNAL, WITHOUT_CERTIFICATE, foreign, spelled
+from gambeson.guard.core.web.origin import from_another_page
 from gambeson.guard.core.web.verdict import Answer, Forward, Headers, ResponseAction, Verdict, WebClient
 from gambeson.guard.edge.door import Door
 from gambeson.guard.edge.identity.source import Verdict as PasswordVerdict
@@ -34,7 +35,7 @@ from gambeson.process.keeper_client import KeeperGone, KeeperRefused
 from gambeson.process.messages import CredentialAsk
 
 from .record import WebRecord
-from .replies import not_now, refused
+from .replies import not_now, refused, say
 from .shelf import Shelf
 from .signin import login_of
 
@@ -106,6 +107,13 @@ class Devices:
         index, kind = self.door.index, route.door
         if index is None or not self.door.device_key or kind is None:
             return not_now(request, "not-ready")
+        if from_another_page(request):
+            # A browser adds a certificate, or a name and password that it was once told, to any page's request.
+            self.record.turned_away(
+                "door.request.refused", prefix(request.source), request.source, kind.value, why="origin"
+            )
+            sentence = "This request came from another page and was not carried out."
+            return say(request, 403, "origin", sentence, close=request.body)
         fingerprint = "" if kind in WITHOUT_CERTIFICATE else client.fingerprint
         try:
             value = authorization(request)
@@ -207,7 +215,7 @@ class Devices:
         idle: float,
         kept: _Admitted,
     ) -> Verdict:
-        cookies = ("cookie", cookie_binding.unbound(request.cookies))
+        cookies = ("cookie", cookie_binding.unbound_of(request))
         forward = Forward(
             site,
             kept.judgement.request,

@@ -117,7 +117,9 @@ class WebGate:
             verdict = self._judge(request, client)
         except Exception as error:
             return self._fault(request, error)
-        return self._guarded(request, verdict) if isawaitable(verdict) else verdict
+        if isinstance(verdict, Forward | Answer | Peek):
+            return verdict
+        return self._guarded(request, verdict)
 
     # -- the order
 
@@ -143,7 +145,10 @@ class WebGate:
             return self._shielded(request, hit)
         if route.lane is Lane.NEVER or grammar is None:
             return self._never(request, route)
-        if disguised(site, request):
+        hidden = request.memo.get(site.header)
+        if hidden is None:
+            hidden = request.memo[site.header] = disguised(site, request)
+        if hidden:
             return self._never(request, Route(Lane.NEVER, rule="disguised-header"))
         if request.header("service-worker"):
             # A worker would outlive the hole in the application through which it came. None of the products has one;

@@ -122,7 +122,7 @@ class Life(asyncio.Protocol):
         self._slow_since = 0.0
         self._pumping = False
         self._peek: Peek | None = None
-        self._peeked: list[bytes] = []
+        self._peeked = bytearray()  # as few objects as a client's smallest records are many
         self._relay: Relay | None = None
         self._site = ""
         self._refusals = 0
@@ -136,8 +136,11 @@ class Life(asyncio.Protocol):
 
     @property
     def disposable(self) -> bool:
-        """Whether it may be dropped to make room for others: not while a request is being served."""
-        return self.phase in (Phase.OPENING, Phase.HEAD, Phase.LINGER, Phase.CLOSING)
+        """Whether it may be dropped to make room for others: while the client is the one that is waited for, so that
+        nobody holds a place by sending or taking an octet now and then."""
+        if self.phase is Phase.ANSWER:
+            return self.slow
+        return self.phase not in (Phase.JUDGING, Phase.CONNECTING, Phase.HANDED_OVER, Phase.CLOSED)
 
     @property
     def slow(self) -> bool:
@@ -308,7 +311,7 @@ class Life(asyncio.Protocol):
         if self._relay is not None:
             self._relay.release()
         self._kept.clear()
-        self._peeked = []
+        self._peeked = bytearray()
         door = self.door
         door.web.discard(self)
         session, self.session = self.session, None

@@ -147,7 +147,7 @@ class People:
         now: float,
     ) -> Verdict | Awaitable[Verdict]:
         session, key = person.claims.session, self.witness_key()
-        mine = cookie_binding.admitted(request.cookies, key, session, request.host, site.product)
+        mine = cookie_binding.admitted_of(request, key, session, site.product)
         beside = partial(cookie_binding.set_beside, key=key, session=session, host=request.host)
 
         def verdict(signed: SignedIn | None) -> Verdict:
@@ -163,6 +163,7 @@ class People:
                 cookies,
                 route.rule,
                 beside,
+                until=person.claims.ends,
             )
 
         async def later(signing: Awaitable[SignedIn | None]) -> Verdict:
@@ -274,7 +275,7 @@ class People:
         key = ("nobody", site.name, route.door.value, prefix(request.source))
         if not self._admitted_once(request, key, access, decision, site):
             return not_now(request, "not-recorded")
-        headers = (("cookie", cookie_binding.unbound(request.cookies)),)
+        headers = (("cookie", cookie_binding.unbound_of(request)),)
         return Forward(
             site, access, headers, passes_on(request), idle, actions, self._cleared(request), route.rule
         )

@@ -177,6 +177,11 @@ class Relay:
             upstream.transport.resume_reading()
 
     @property
+    def bound(self) -> bool:
+        """Whether the server has signed in the connection itself, or offered to."""
+        return self._bound
+
+    @property
     def alive(self) -> bool:
         """Whether the server's connection stands."""
         upstream = self._upstream

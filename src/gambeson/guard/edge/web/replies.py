@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import html
 import json
+from base64 import b64encode
+from hashlib import sha256
 
 from gambeson.guard.core.web.origin import navigation
 from gambeson.guard.core.web.verdict import Answer, Headers
 from gambeson.model.web import WebRequest
 
+_STYLE = (
+    ":root{color-scheme:light dark;font:1.0625rem/1.55 system-ui,sans-serif}"
+    "body{margin:0 auto;max-width:44rem;padding:1rem}a{color:inherit}button{font:inherit;padding:.6rem 1.25rem}"
+)
+_STYLE_HASH = f"sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}"  # CSP level 3, section 2.3.1
 _ALWAYS = (
     ("cache-control", "no-store"),
     (
         "content-security-policy",
-        "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+        f"default-src 'none'; style-src '{_STYLE_HASH}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     ),
     ("x-content-type-options", "nosniff"),
     # With no-referrer browsers would send "Origin: null" with our own form (Fetch standard, Origin header).
@@ -22,7 +29,7 @@ _ALWAYS = (
 _PAGE = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title></head>
+<title>{title}</title><style>{style}</style></head>
 <body><main><h1>{title}</h1>
 {body}</main></body>
 </html>
@@ -48,7 +55,7 @@ def say(
     if navigation(request) or form:
         kind = "text/html; charset=utf-8"
         shown = f"<p>{html.escape(sentence)}</p>\n{form}"
-        body = _PAGE.format(title=html.escape(title or "Mail"), body=shown)
+        body = _PAGE.format(title=html.escape(title or "Mail"), style=_STYLE, body=shown)
     elif "json" in request.header("accept").lower():
         kind, body = "application/json", json.dumps({"reason": reason, "sentence": sentence})
     else:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable
 
 from gambeson.model.web import Site, WebRequest
 from gambeson.wire.dialogue import UpstreamCredential
+from gambeson.wire.http_forward import folded
 
 from . import Person, SignedIn
 from .token import Tokens
@@ -41,7 +42,7 @@ def _signed(site: Site, given: UpstreamCredential) -> SignedIn:
 
 
 def disguised(site: Site, request: WebRequest) -> bool:
-    """Whether a header would become the trusted one in a server that writes ``_`` and ``-`` alike (RFC 3875 section
-    4.1.18). The name itself is simply left out."""
-    plain = site.header.replace("-", "_")
-    return any(name.replace("-", "_") == plain and name != site.header for name, _ in request.headers)
+    """Whether a header would become the trusted one in a server that writes ``_`` and ``-`` alike, or ``.`` too (RFC
+    3875 section 4.1.18). The name itself is simply left out."""
+    plain = folded(site.header)
+    return any(name != site.header and folded(name) == plain for name, _ in request.headers)

@@ -19,6 +19,10 @@ DATA = Path(__file__).resolve().parents[1] / "data"
 KEPT = ("accept", "content-type", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "x-requested-with")
 LEFT = ("cookie", "host", "user-agent", "referer", "origin", "content-length", "connection")
 RANDOM = [
+    (
+        re.compile(r"(_uploadid=upload|_unlock=loading|[?&]_=|browserTime=|newDraft)[0-9]+"),
+        r"\g<1>1700000000",
+    ),
     (re.compile(r"((?:^|[?&])_?token=)[A-Za-z0-9]+"), r"\1AbCdEfGhIjKlMnOpQrStUvWxYz012345"),
     (re.compile(r"((?:^|[?&])(?:_id|_search)=)[0-9a-f]{16,}"), r"\g<1>0123456789abcdef01234567"),
     (re.compile(r"multipart/form-data; boundary=.*"), "multipart/form-data; boundary=----boundary"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -17,10 +18,13 @@ from urllib.parse import urlencode
 
 import pytest
 
+from interop.recording import Recording, write
+from interop.roundcube_use import FIRST, Use
 from interop.sites import Debian, debian, open_folder
 from interop.webmails import PORTAL, WEBMAIL, Webmail, webmail
 from peers import missing_programs
 from peers.browser import Browser, Page
+from peers.chromium import Chromium
 from peers.roundcube import Roundcube
 
 pytestmark = pytest.mark.peer("dovecot", "postfix", "nginx", "roundcube")
@@ -238,6 +242,36 @@ def test_nothing_but_the_door_opens_roundcube(place: Place) -> None:
         connection.close()
         assert "task-login" in text, (headers, answer.status, text[:500])
         assert "Roundcube Webmail :: Inbox" not in text
+
+
+@pytest.mark.slow
+@pytest.mark.peer("chromium")
+def test_nothing_is_stopped_that_roundcubes_scripts_ask(place: Place) -> None:
+    """A person at Debian's Chromium, in every part of Roundcube; ``GAMBESON_RECORD=1`` keeps it for other tests."""
+    words = ANNA.encode(), b"For the browser", b"browser", b"Hello"
+    place.peers.dovecot.deliver(ANNA, LETTER % words)
+    gambeson = place.webmail.gambeson
+    with Chromium([gambeson.data / "tls" / "certificate.pem"]) as chromium, chromium.visitor() as page:
+        recording = Recording(page, WEBMAIL)
+        page.goto(f"https://{WEBMAIL}:{gambeson.port('https')}/")
+        page.fill("#address", ANNA)
+        page.fill("#password", PASSWORD)
+        page.press("#password", "Enter")
+        page.fill("#totp", place.webmail.codes[ANNA].next())
+        page.press("#totp", "Enter")
+        page.wait_for_selector(FIRST)
+        Use(page).everything()
+        shapes = recording.shapes()
+        assert recording.stopped == []
+        assert len(shapes) > 80
+        if os.environ.get("GAMBESON_RECORD"):
+            what = "A person's use of Roundcube in Chromium through the door: mail, settings, contacts."
+            about = {
+                "what": what,
+                "product": "roundcube",
+                "server": "Debian roundcube-core 1.6.5+dfsg-1+deb12u13",
+            }
+            write("roundcube-session.json", about, shapes)
 
 
 @pytest.mark.slow

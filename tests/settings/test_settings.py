@@ -136,6 +136,10 @@ REFUSED = [
         "[doors]\nprocesses = 2\n[ldap]\nurl = ['ldapi://%2Frun%2Fldapi', 'ldaps://x']\nbase = 'dc=x'\n",
         ["doors.processes is more than 1", "leave it at 1"],
     ),
+    (
+        "[portal]\nhost = 'login.x'\n[ldap]\nurl = 'ldaps://x'\nbase = 'dc=x'\nlockout_threshold = 3\n",
+        ["line 6: ldap.lockout_threshold is 3, but doors and portal share", "after 4 or more"],
+    ),
     ("[throttle]\nunknown_daily_limit = 101\n", ["from 1 to 100"]),
     # servers
     ('[[server]]\nimap = "imaps://h:1"\n', ["line 1: server[1].name is missing"]),

@@ -29,6 +29,8 @@ class DoorKind(StrEnum):
     PORTAL = "portal"
     API = "api"
 
+    __hash__ = str.__hash__  # Enum's own is slow, and is no equal text's
+
 
 MAIL_DOORS = (DoorKind.IMAP, DoorKind.POP3, DoorKind.SUBMISSION, DoorKind.SIEVE)
 BROWSER_DOORS = (DoorKind.WEBMAIL, DoorKind.OWA, DoorKind.ECP, DoorKind.PORTAL)

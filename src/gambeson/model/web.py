@@ -22,6 +22,8 @@ class Product(StrEnum):
     SOGO = "sogo"
     PORTAL = "portal"
 
+    __hash__ = str.__hash__  # Enum's own is slow, and is no equal text's
+
 
 class WebSignIn(StrEnum):
     """How a browser's session is signed in at the web application. One file each in ``guard/edge/web/signin``."""

@@ -213,6 +213,10 @@ class AnswerReader:
         """llhttp's."""
         self._ended = True
 
+    def rest(self) -> None:
+        """Forget the last head."""
+        self._headers, self._reason = [], b""
+
     def read(self, head: bytes) -> AnswerHead:
         """Read one head, blank line included. Raises HeadError(502)."""
         self._headers, self._reason, self._ended = [], b"", False

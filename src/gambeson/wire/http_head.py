@@ -146,6 +146,11 @@ class RequestReader:
         """llhttp's."""
         self._ended = True
 
+    def rest(self) -> None:
+        """Forget the last head, and all that was worked out from it."""
+        self._headers, self._block, self._target = [], b"", b""
+        self._sorted = self._parser = None
+
     def read(self, head: bytes, *, sni: str, source: str, hosts: Container[str]) -> RequestHead:
         """Read one head, blank line included. Raises HeadError."""
         # On one connection most requests carry the headers of the one before, octet for octet.

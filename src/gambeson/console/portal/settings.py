@@ -39,7 +39,9 @@ class PortalSettings:
     ``signing_key`` (PEM) sign Apple profiles; empty: they go out unsigned and the page says so. ``known_key`` (32
     octets, kept) signs the cookies of known browsers; empty: it is derived from ``signing_key``, or, where there is
     none, made anew at every start. Seconds: ``idle`` and
-    ``absolute`` bound a session, ``fresh`` is how long a second factor counts for a dangerous act."""
+    ``absolute`` bound a session, ``fresh`` is how long a second factor counts for a dangerous act, ``refusal_seconds`` how long every
+    refusal of address and password takes, whatever its cause,
+    ``body_seconds`` how long a form may take to come."""
 
     origin: str
     name: str = "Gambeson"
@@ -57,6 +59,8 @@ class PortalSettings:
     challenge_seconds: float = 300.0
     code_seconds: float = 60.0
     link_seconds: float = 600.0
+    refusal_seconds: float = 0.8
+    body_seconds: float = 10.0
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.origin)

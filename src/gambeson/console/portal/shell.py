@@ -4,12 +4,14 @@ Rules:
 
 - The Host header is the portal's, with or without its port (the door knows that one). Methods are GET, HEAD and POST.
 - A POST comes from a page of ours: Origin is exactly the portal's, or, where a browser sent none, Sec-Fetch-Site says
-  same-origin. Anything else is 403 (W3C Fetch Metadata; RFC 6454). A form has at most ``MAX_BODY`` octets.
+  same-origin. Anything else is 403 (W3C Fetch Metadata; RFC 6454). A form has at most ``MAX_BODY`` octets, and
+  comes within ``body_seconds``: who sends it by drops takes nobody else's place.
 - Every answer carries the security headers, an error too. Nothing is cached but the static files.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -67,9 +69,13 @@ class Shell:
             await self._refuse(status, scope, send)
             return
         try:
-            body = await _body(receive)
+            async with asyncio.timeout(self._settings.body_seconds):
+                body = await _body(receive)
         except _TooMuchError:
             await self._refuse(413, scope, send)
+            return
+        except TimeoutError:
+            await self._refuse(408, scope, send)
             return
         if body is None:
             return  # the browser left
@@ -128,6 +134,8 @@ class Shell:
             (b"content-type", b"text/html; charset=utf-8"),
             (b"content-length", str(len(body)).encode()),
         ]
+        if status == 408:
+            headers.append((b"connection", b"close"))
         if status == 405:
             headers.append((b"allow", ", ".join(METHODS).encode()))
         await send({"type": "http.response.start", "status": status, "headers": [*self._with_ours(headers)]})

@@ -1,11 +1,12 @@
 """The first step: address and password, or a passkey alone.
 
 Nobody learns here whether an address exists, whether the password was the wrong half, or whether the account has a
-second factor: one sentence for all, after the same questions to desk, keeper and identity source.
+second factor: one sentence for all, after the same questions to desk, keeper and identity source, and the same time.
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from gambeson.model import device_secret
@@ -35,6 +36,7 @@ class FirstStep:
     password: str
     known: bool
     right: bool
+    begun: float = 0.0  # by the loop's clock
 
     def __repr__(self) -> str:
         return f"FirstStep({self.claimed!r}, right={self.right})"
@@ -47,6 +49,7 @@ def wanted(s: Services, visit: Visit) -> Target | None:
 
 async def first_step(s: Services, visit: Visit) -> FirstStep:
     """Check address and password of a form. Raises ProblemError(429) where that may not be tried now."""
+    begun = asyncio.get_running_loop().time()
     typed, password = visit.given("address", 4096)[:MAX_ADDRESS], visit.given("password", 4096)
     try:
         claimed = canonical(typed)
@@ -61,7 +64,7 @@ async def first_step(s: Services, visit: Visit) -> FirstStep:
     never = device_secret.resembles(password) or not password or len(password) > MAX_PASSWORD
     fits = await s.backend.check_password(NOBODY if never else person, "" if never else password)
     right = fits and not never and person.known and person.enabled
-    return FirstStep(person, claimed, password, known, right)
+    return FirstStep(person, claimed, password, known, right, begun)
 
 
 async def refused(s: Services, visit: Visit, first: FirstStep, kind: str) -> None:
@@ -69,6 +72,9 @@ async def refused(s: Services, visit: Visit, first: FirstStep, kind: str) -> Non
     s.throttling.failed(s.throttling.passwords, visit, first.claimed, first.known)
     person = first.person if first.person.known else None
     await sessions.tell(s, visit, kind, person, claimed=first.claimed, guess=not first.known)
+    # A directory is quicker than argon2, and who is there costs the store a little more than who is not.
+    now = asyncio.get_running_loop().time()
+    await asyncio.sleep(max(0.0, first.begun + s.settings.refusal_seconds - now))
 
 
 def open_step(

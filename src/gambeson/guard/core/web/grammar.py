@@ -55,7 +55,8 @@ class Grammar:
 
     def classify(self, request: WebRequest, site: Site) -> Route:
         """Where ``request`` belongs. Total and pure; what no line allows is *never*."""
-        if not request.memo.get(self):
+        needs: frozenset[str] | None = request.memo.get(self)
+        if needs is None:
             if not self._headers_fit(request):
                 return _NEVER_HEADER
             if self._source.cookies:
@@ -64,14 +65,16 @@ class Grammar:
                     good = request.cookie_memo[self] = self._cookies_fit(request)
                 if not good:
                     return _NEVER_COOKIE
+            needs = frozenset(line.name for line in self.lines if line.need and _needs_fit(line, request))
             # Where no header is good in some places only, the next request with these headers fits too.
-            request.memo[self] = all(self._names.get(name) for name, _ in request.headers)
+            if all(self._names.get(name) for name, _ in request.headers):
+                request.memo[self] = needs
         path = request.canonical
         candidates = self._paths.get(path)
         if candidates is None:
             candidates = self._candidates(path)
         for line, route in candidates:
-            if _fits(line, request):
+            if (not line.need or line.name in needs) and _fits(line, request):
                 if route.lane in (Lane.WEB, Lane.PUBLIC) and request.host in site.device_hosts:
                     return _NEVER_HOST
                 return route
@@ -157,8 +160,9 @@ class Grammar:
 
 
 def _fits(line: Line, request: WebRequest) -> bool:
+    """What the line asks besides the path and its ``need``."""
     if line.lane is Lane.NEVER:
-        return (not line.methods or request.method in line.methods) and _needs_fit(line, request)
+        return not line.methods or request.method in line.methods
     if request.method not in line.methods or (request.body and request.method in ("GET", "HEAD")):
         return False
     if line.query is not None:
@@ -170,7 +174,7 @@ def _fits(line: Line, request: WebRequest) -> bool:
         kind = request.header("content-type").partition(";")[0].strip().lower()
         if kind not in line.content:
             return False
-    return not line.need or _needs_fit(line, request)
+    return True
 
 
 def _needs_fit(line: Line, request: WebRequest) -> bool:

@@ -47,6 +47,13 @@ def same_origin(request: WebRequest, strictly: bool = False) -> bool:
 
 def from_another_page(request: WebRequest) -> bool:
     """Whether a browser says that a page of another origin sent it. Programs say nothing of the kind."""
+    found: bool | None = request.memo.get("from another page")
+    if found is None:
+        found = request.memo["from another page"] = _from_another_page(request)
+    return found
+
+
+def _from_another_page(request: WebRequest) -> bool:
     if any(name == "origin" for name, _ in request.headers):
         return not same_origin(request)
     sites = [value for name, value in request.headers if name == "sec-fetch-site"]
@@ -60,9 +67,13 @@ def upgrade(request: WebRequest) -> bool:
 
 def allowed_origin(request: WebRequest) -> bool:
     """Whether its origin allows what it wants."""
-    if upgrade(request):
-        return same_origin(request, strictly=True)
-    return request.method in SAFE_METHODS or same_origin(request)
+    safe = request.method in SAFE_METHODS
+    key = "origin of what is safe" if safe else "origin"
+    found: bool | None = request.memo.get(key)
+    if found is None:
+        found = same_origin(request, strictly=True) if upgrade(request) else safe or same_origin(request)
+        request.memo[key] = found
+    return found
 
 
 def navigation(request: WebRequest) -> bool:

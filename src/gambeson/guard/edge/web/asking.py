@@ -17,6 +17,7 @@ from .life import BUSY, OVER, Life, Phase
 from .pages import CONTINUE, octets, page
 
 _EMPTY_LINES = 4  # before a head (RFC 9112 section 2.2)
+_REST = 5.0  # seconds without a request, after which nothing of the last one is remembered
 _PATH = 300  # characters of a path in the record
 _HEAD, _JUDGING, _PEEK, _BODY = Phase.HEAD, Phase.JUDGING, Phase.PEEK, Phase.BODY
 
@@ -103,6 +104,12 @@ class Asking(Life):
         """A gate raises nothing; where it does all the same, nobody comes in."""
         self.door.recorder.record("door.web.trouble", why=f"{type(error).__name__}: {error}"[:300])
         return page(500)
+
+    def _rest(self) -> None:
+        """Nothing is asked: let go of what only makes the next request faster."""
+        self._reader.rest()
+        if self._relay is not None:
+            self._relay.rest()
 
     # -- verdicts
 
@@ -240,9 +247,9 @@ class Asking(Life):
             return
         self.phase = _HEAD
         web = self.door.settings.web
-        self._due_at(
-            self.door.wheel.now + (web.keep_alive if self.session is not None else web.keep_alive_unknown)
-        )
+        now, keep = self.door.wheel.now, web.keep_alive if self.session is not None else web.keep_alive_unknown
+        self._keep_until = now + keep
+        self._due_at(now + min(_REST, keep))
         if self._kept:
             self._pump()
         self._listen()

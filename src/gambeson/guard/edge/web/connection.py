@@ -106,7 +106,7 @@ class WebConnection(Asking):
         if session is not None:
             if session.ending:
                 return False
-            if session.proof.request == access:
+            if session.proof.request is access or session.proof.request == access:
                 return True
             if session.identity == access.identity:
                 session.proof = proof_of(access, index)
@@ -293,6 +293,10 @@ class WebConnection(Asking):
         if phase is _HEAD:
             if self._kept:
                 self._refuse_head(HeadError(408, "head-late"))
+                return self.deadline
+            if now < self._keep_until:
+                self._rest()
+                self.deadline = self._keep_until
                 return self.deadline
             if self.session is not None:
                 self.session.reason = self.session.reason or "idle"

@@ -173,7 +173,7 @@ class WebGate:
         self, verdict: Verdict | Awaitable[Verdict], octets: bytes, whole: bool
     ) -> Verdict | Awaitable[Verdict]:
         """A verdict after the body's beginning was read: another wish to see it is granted at once."""
-        if isawaitable(verdict):
+        if not isinstance(verdict, Forward | Answer | Peek):
             return self._seen_later(verdict, octets, whole)
         return verdict.judge(octets, whole) if isinstance(verdict, Peek) else verdict
 

@@ -57,6 +57,7 @@ class Life(asyncio.Protocol):
         "_head",
         "_heard",
         "_holds",
+        "_keep_until",
         "_kept",
         "_listener",
         "_peek",
@@ -117,6 +118,7 @@ class Life(asyncio.Protocol):
         self._spoken = False  # 100 Continue was sent
         self._arrived = 0.0
         self._heard = 0.0
+        self._keep_until = 0.0  # without another request the connection ends then
         self._window = 0
         self._holds = 0
         self._slow_since = 0.0

@@ -16,7 +16,6 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
-from inspect import isawaitable
 
 from gambeson.guard.core.decide import decide
 from gambeson.guard.core.refusal import refusal
@@ -118,7 +117,9 @@ class People:
                 close=request.body,
             )
         now = time.time()
-        token = request.cookie(SESSION_COOKIE)
+        token: str | None = request.cookie_memo.get(SESSION_COOKIE)
+        if token is None:
+            token = request.cookie_memo[SESSION_COOKIE] = request.cookie(SESSION_COOKIE)
         kept = self._admitted.get((token, request.host, request.source, kind), now) if token else None
         found = kept if kept is not None else self._admit(request, site, kind, index, token, now)
         if not isinstance(found, Person):
@@ -176,7 +177,7 @@ class People:
             signed = self._ways[site.web_sign_in].sign_in(site, person, request, now)
         except WayError as error:
             return self._no_way(request, person.access, site, error)
-        return later(signed) if isawaitable(signed) else verdict(signed)
+        return verdict(signed) if signed is None or isinstance(signed, SignedIn) else later(signed)
 
     def _no_way(self, request: WebRequest, access: AccessRequest, site: Site, error: WayError) -> Answer:
         self.record.turned_away(

@@ -41,6 +41,7 @@ class Relay:
         "_opening",
         "_out",
         "_upstream",
+        "_whose",
         "answering",
     )
 
@@ -54,6 +55,7 @@ class Relay:
         self._bound = False  # the server has signed in the connection itself, or offered to
         self._chunked_out = False
         self._held: tuple[AnswerHead, bytearray] | None = None  # an answer that will be rewritten
+        self._whose: tuple[AccessRequest | None, tuple[str, ...] | None] = (None, None)
         self.answering = False  # the head of the answer has gone out
 
     def start(self, forward: Forward, head: RequestHead, peeked: bytes) -> bool:
@@ -77,7 +79,9 @@ class Relay:
         self._forward, self._head = forward, head
         self._held = None
         self.answering = False
-        identity = _binding(forward.access)
+        if self._whose[0] is not forward.access:
+            self._whose = (forward.access, _binding(forward.access))
+        identity = self._whose[1]
         upstream = self._upstream
         if upstream is not None and (
             not upstream.usable
@@ -186,6 +190,14 @@ class Relay:
         """Whether the server's connection stands."""
         upstream = self._upstream
         return upstream is not None and upstream.transport is not None and not upstream.transport.is_closing()
+
+    def rest(self) -> None:
+        """No request is under way: forget the last one."""
+        self._forward = self._head = None
+        self._out = b""
+        self._whose = (None, None)
+        if self._upstream is not None:
+            self._upstream.rest()
 
     def release(self) -> None:
         """The client is gone, or nothing more is to be forwarded."""

@@ -69,6 +69,12 @@ class Upstream(asyncio.Protocol):
         transport = self.transport
         return transport is not None and not self.waiting and not transport.is_closing()
 
+    def rest(self) -> None:
+        """No answer is awaited: forget the last one."""
+        self._answers.rest()
+        if not self._kept:
+            self._kept = bytearray()
+
     def release(self) -> None:
         """The client does not need it any more."""
         self.client = None

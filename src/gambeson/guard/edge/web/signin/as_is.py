@@ -23,6 +23,13 @@ class AsIs:
 
 def passes_on(request: WebRequest) -> bool:
     """Whether the Authorization header may go on as it came. Two of them are no header at all."""
+    found: bool | None = request.memo.get("passes on")
+    if found is None:
+        found = request.memo["passes on"] = _passes_on(request)
+    return found
+
+
+def _passes_on(request: WebRequest) -> bool:
     try:
         value = authorization(request)
     except BasicError:

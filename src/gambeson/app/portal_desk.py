@@ -238,7 +238,7 @@ class PortalDesk:
 
     def _remove(self, ask: p.RemoveAuthenticator, now: float) -> Message:
         owner = self._owner(ask.account)
-        owner.store.authenticators.remove(owner.account.id, ask.id, by=owner.by, at=now)
+        owner.store.authenticators.remove(owner.account.id, ask.id, keep_one=True, by=owner.by, at=now)
         return Done()
 
     def _bind(self, ask: p.BindingCodeUse, now: float) -> Message:

@@ -132,6 +132,11 @@ class Accounts(Scoped):
                 details |= {"address": main, "aliases": list(others)}
             if values:
                 change.update(schema.accounts, schema.accounts.c.id == id, **values)
+            if enabled is False:  # for good: whoever is let in again signs in again
+                sessions = schema.web_sessions
+                open_ones = (sessions.c.account == id, sessions.c.ended_at == 0)
+                ended = change.update(sessions, *open_ones, ended_at=at, end_reason="account disabled")
+                details |= {"sessions_ended": ended} if ended else {}
             change.audit("account.changed", id, **details)
             return self._get(change, id)
 

@@ -163,10 +163,15 @@ class Authenticators(Scoped):
             change.audit("authenticator.used", id, account=account, kind=str(found.kind))
             return authenticator_of(_row(change, account, id))
 
-    def remove(self, account: str, id: str, *, by: str, at: float) -> None:
-        """Forgets one of the account's. Raises NotFound."""
+    def remove(self, account: str, id: str, *, keep_one: bool = False, by: str, at: float) -> None:
+        """Forgets one of the account's. Raises NotFound; with ``keep_one`` Conflict for the last that signs in."""
+        table = schema.authenticators
         with self._changing(by, at) as change:
             found = authenticator_of(_row(change, account, id))
+            codes = str(AuthenticatorKind.RECOVERY)
+            left = change.rows(table, table.c.account == account, table.c.kind != codes, table.c.id != id)
+            if keep_one and not left:
+                raise Conflict("This is the last second factor: add another one first.")
             change.delete(schema.authenticators, schema.authenticators.c.id == id)
             change.audit("authenticator.removed", id, account=account, kind=str(found.kind), name=found.name)
 

@@ -17,7 +17,8 @@ from .accounts import account_row
 from .errors import BadValue, Conflict, NotFound
 from .scope import Scoped
 
-DECISIONS = ("allowed", "blocked", "quarantined")
+QUARANTINED = "quarantined"
+DECISIONS = ("allowed", "blocked", QUARANTINED)
 MAX_DEVICES = 200  # of one account
 _DEVICE_ID = re.compile(r"[0-9a-z._{}-]{1,64}\Z")
 

@@ -1,7 +1,8 @@
 """Restoring a backup: all of it, or nothing, and the old state is kept aside.
 
 The archive is unpacked and examined beside the data directory, then the two change places by
-renaming. Gambeson must be stopped meanwhile; the command line sees to that.
+renaming. Gambeson must be stopped meanwhile; the command line sees to that. Sessions of the portal that were open in
+the backup are over in what is restored, and binding codes gone.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import shutil
 import sqlite3
 import stat
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +138,8 @@ def restore_postgresql(source: Path, url: str, *, timeout: float = 30.0) -> Rest
                 migrate.lock(conn)
                 _require_empty(conn, database.shown)
                 _make(conn, archive)
+                for statement in _forgotten(set(sa.inspect(conn).get_table_names())):
+                    conn.execute(sa.text(statement), {"now": time.time()} if ":now" in statement else {})
             for lineage in migrate.HEADS:
                 migrate.ensure(database, lineage, migrate=True)
         finally:
@@ -259,6 +263,24 @@ def _unpack(archive: Archive, work: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _extract(archive, name, path)
     _examine(work / STORE_FOLDER)
+    with explained(CONTROL_FILE), closing(sqlite3.connect(work / STORE_FOLDER / CONTROL_FILE)) as conn:
+        there = {name for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        with conn:
+            for statement in _forgotten(there):
+                conn.execute(statement, {"now": time.time()})
+
+
+def _forgotten(there: Collection[str]) -> list[str]:
+    """What was in force when the backup was made and must not be again: a session may have been ended since, a binding
+    code used. Ended and not deleted, so that snapshots name them while a token of theirs may be in force."""
+    found = []
+    if "web_sessions" in there:
+        found.append(
+            "UPDATE web_sessions SET ended_at = :now, end_reason = 'restored from a backup' WHERE ended_at = 0"
+        )
+    if "binding_codes" in there:
+        found.append("DELETE FROM binding_codes")
+    return found
 
 
 def _extract(archive: Archive, name: str, path: Path) -> None:

@@ -33,13 +33,13 @@ def read_cookies(values: Iterable[str]) -> Cookies | None:
 
 
 def for_upstream(cookies: Cookies) -> str:
-    """The Cookie header's value without ours; empty where nothing is left. A nameless cookie whose value looks like
-    ours is left out too: a server could read it as a named one."""
+    """The Cookie header's value without ours; empty where nothing is left. A nameless cookie that looks like ours, or
+    has a ``=`` in its value, is left out too: a server could read it as a named one."""
     return "; ".join(
         [
             f"{name}={value}" if name else value
             for name, value in cookies
-            if not ours(name) and (name or not ours(value))
+            if not ours(name) and (name or not ("=" in value or ours(value)))
         ]
     )
 
@@ -51,10 +51,10 @@ def without_ours(value: str) -> str:
 
 def set_by_upstream(value: str) -> str:
     """A Set-Cookie value from behind the door as it may go out: without ``Domain``, so that it stays with its host;
-    empty where it names one of ours (RFC 6265 section 5.2.3)."""
+    empty where it names one of ours, or none but could be read as one (RFC 6265 section 5.2.3)."""
     pair, mark, attributes = value.partition(";")
     name, equals, content = pair.partition("=")
-    if ours(name) or ((not equals or not name.strip()) and ours(content or pair)):
+    if ours(name) or ((not equals or not name.strip()) and ("=" in content or ours(content or pair))):
         return ""
     if not mark or "domain" not in attributes.lower():
         return value

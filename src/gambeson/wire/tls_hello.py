@@ -56,8 +56,10 @@ def _name(hello: bytes) -> str:
         at += 4
         if kind == _SERVER_NAME:
             # list length, name type 0, name length, name
-            name = hello[at + 5 : min(at + length, end)]
-            if length < 5 or hello[at + 2] != 0 or len(name) != int.from_bytes(hello[at + 3 : at + 5], "big"):
+            if length < 5 or at + length > end or hello[at + 2] != 0:
+                return ""
+            name = hello[at + 5 : at + length]
+            if len(name) != int.from_bytes(hello[at + 3 : at + 5], "big"):
                 return ""
             return name.decode("ascii", "replace").lower().rstrip(".")[:255]
         at += length

@@ -81,6 +81,7 @@ class World:
                 MailService("submission", "mail.example.org", 587, implicit_tls=False),
             ),
             "known_key": bytes(range(32)),
+            "refusal_seconds": 0.0,
             **changes,
         }
         self.settings = PortalSettings(ORIGIN, **given)

@@ -73,6 +73,55 @@ def test_nor_does_a_device_that_is_not_this_accounts_and_in_quarantine(device):
     assert not causes(EVENT, DEVICE, replace(ACCOUNT, enabled=False))
 
 
+PHONE = replace(
+    EVENT,
+    kind="door.eas.refused",
+    door="eas",
+    data={"why": "eas-quarantined", "rung": "device-secret", "credential": "c1", "device_id": "Sec17A{1}"},
+)
+REGISTERED = replace(DEVICE, state=DeviceState.REGISTERED)
+PHONES = frozenset({("a1", "sec17a{1}")})
+
+
+def told_of_phones(events, device=REGISTERED, phones=PHONES, sent=()):
+    return due(events, {"d1": device}, {"a1": ACCOUNT}, (ADMIN,), sent, phones)
+
+
+def test_a_phone_that_an_administrator_put_into_quarantine_is_told_of_although_its_device_is_registered():
+    own, admin = told_of_phones([PHONE, replace(PHONE, id="e2")])
+    assert (own.device, own.phone, own.door) == ("d1", "sec17a{1}", "eas")
+    assert "DeviceId  sec17a" in parsed(own)[1].get_content()
+    text = parsed(admin)[1].get_content()
+    assert "gambeson device eas allow bruno@sample.example 'sec17a{1}'" in text
+    assert "gambeson device approve" not in text
+    other = replace(PHONE, id="e3", data={**PHONE.data, "device_id": "OTHER"})
+    assert len(told_of_phones([PHONE, other], phones={*PHONES, ("a1", "other")})) == 4
+    assert told_of_phones([PHONE], sent=(own.id, admin.id)) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "door.eas.device"},
+        {"account": ""},
+        {"organisation": "o2"},
+        {"data": {**PHONE.data, "why": "eas-blocked"}},
+        {"data": {**PHONE.data, "rung": "knowledge"}},
+        {"data": {**PHONE.data, "credential": ""}},
+        {"data": {**PHONE.data, "device_id": "other"}},
+        {"data": {**PHONE.data, "device_id": 7}},
+    ],
+)
+def test_no_other_refusal_of_a_phone_makes_mail(change):
+    assert told_of_phones([replace(PHONE, **change)]) == []
+
+
+def test_nor_does_one_whose_decision_was_taken_back_or_whose_device_is_not_registered():
+    assert told_of_phones([PHONE], phones=()) == []
+    for state in (DeviceState.QUARANTINED, DeviceState.BLOCKED):
+        assert told_of_phones([PHONE], device=replace(DEVICE, state=state)) == []
+
+
 def test_once_a_day_for_a_device_and_recipient():
     later = [replace(EVENT, id=f"e{n}", at=NOON + n, door="submission") for n in range(50)]
     first = told([EVENT, *later])

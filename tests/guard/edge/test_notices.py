@@ -115,6 +115,33 @@ def test_every_device_has_its_own(world: World) -> None:
     assert world.chore.step() == 4
 
 
+def test_a_phone_in_quarantine_by_its_device_id_is_told_of_until_the_decision_is_taken_back(world: World) -> None:
+    accounts = world.organisation
+    accounts.devices.set_state(world.device.id, DeviceState.REGISTERED, by="t", at=NOW)
+    accounts.eas_devices.decide(world.account.id, "SEC17A", "quarantined", by="t", at=NOW)
+    facts = {"why": "eas-quarantined", "rung": "device-secret", "credential": "c1", "device_id": "Sec17A"}
+
+    def tries(name: str) -> None:
+        event = Event(
+            name, world.now, "door.eas.refused",
+            accounts.id, world.account.id, world.device.id, "eas", "192.0.2.1", facts,
+        )  # fmt: skip
+        world.store.events.append([event])
+
+    tries("doors.1.0/1")
+    assert world.chore.step() == 2
+    tries("doors.1.0/2")
+    assert world.chore.step() == 0
+    world.now += 86400
+    tries("doors.1.0/3")
+    world.answer = Outcome(Fate.LATER, "451 later")
+    assert world.chore.step() == 0
+    accounts.eas_devices.forget(world.account.id, "SEC17A", by="t", at=NOW)
+    world.answer, world.now = Outcome(Fate.SENT, "taken"), world.now + 7200
+    assert world.chore.step() == 0
+    assert len(world.arrived) == 2
+
+
 def test_what_was_tried_before_midnight_is_told_after_it(world: World) -> None:
     world.tries()
     world.now += 18 * 3600

@@ -10,7 +10,7 @@ from gambeson.process.messages import Message
 from gambeson.process.portal_messages import Authenticator, Person, RemoveAuthenticator, SessionRow
 
 from . import proofs, sessions
-from .backend import ask
+from .backend import DeniedError, ask
 from .passkeys import PasskeyError
 from .qr import svg
 from .routing import get, post
@@ -154,7 +154,14 @@ async def remove(s: Services, visit: Visit) -> Reply:
     person, factor, last = await _one(s, visit, row)
     if last:
         return Reply(409, "factor_remove", {"session": row, "factor": factor, "last": True})
-    await ask(s.backend, RemoveAuthenticator(account=person.account, id=factor.id), Message)
+    try:
+        await ask(s.backend, RemoveAuthenticator(account=person.account, id=factor.id), Message)
+    except DeniedError as error:
+        if (
+            error.reason != "taken"
+        ):  # else the other one went at the same moment: the store lets the last stay
+            raise
+        return Reply(409, "factor_remove", {"session": row, "factor": factor, "last": True})
     await sessions.tell(s, visit, "portal.factor.removed", person, factor.name)
     return go("/factors")
 

@@ -1,9 +1,10 @@
-"""Notices: a person and the administrators are told that a device waits in quarantine.
+"""Notices: a person and the administrators are told that a device waits in quarantine: a registered one, or a phone
+that an administrator put there by its ActiveSync DeviceId.
 
 Rules of this file:
 
 - Only a *proven* device causes a notice: whoever merely knows a name or a password makes nobody any mail.
-- One mail for each device, UTC day and recipient: the id of a notice is made of these three and nothing else.
+- One mail for each device (and DeviceId), UTC day and recipient: the id of a notice is made of these and nothing else.
 - It is an automatic message (RFC 3834 section 5: Auto-Submitted) with a null sender, so that nothing answers it.
 - It holds plain words and no link: nothing in it acts, and what a device or program calls itself can't become one.
 """
@@ -21,6 +22,7 @@ from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
 from hashlib import blake2b
 
+from gambeson.guard.core.web.eas import Outcome
 from gambeson.model.access import Rung
 from gambeson.model.asset import Account, Device, DeviceState
 from gambeson.model.event import Event
@@ -28,6 +30,7 @@ from gambeson.model.event import Event
 KIND = "notice.quarantined"
 CAUSE = "door.login.refused"
 REASON = "device-quarantined"
+EAS_CAUSE = "door.eas.refused"
 _PROOFS = (Rung.DEVICE_SECRET.word, Rung.DEVICE_KEY.word)
 _MAX_SHOWN = 60
 
@@ -35,7 +38,8 @@ _MAX_SHOWN = 60
 @dataclass(frozen=True, slots=True)
 class Notice:
     """One mail to one ``recipient``. ``id`` is the same for the same device, day and recipient. ``at`` is when the
-    device tried, ``admin`` whether the recipient can do something about it."""
+    device tried, ``admin`` whether the recipient can do something about it. ``phone`` is the ActiveSync DeviceId (lower
+    case) where that one is in quarantine and not the device itself."""
 
     id: str
     device: str
@@ -47,6 +51,7 @@ class Notice:
     source: str
     program: str
     at: float
+    phone: str = ""
 
 
 def day_of(at: float) -> str:
@@ -54,22 +59,42 @@ def day_of(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
 
 
-def notice_id(device: str, day: str, recipient: str) -> str:
-    """The name of the notice to ``recipient`` about ``device`` on ``day``."""
-    text = "\0".join((KIND, device, day, recipient)).encode("utf-8", "surrogatepass")
+def notice_id(device: str, day: str, recipient: str, phone: str = "") -> str:
+    """The name of the notice to ``recipient`` about ``device`` (or its ``phone``) on ``day``."""
+    parts = (KIND, device, day, recipient, *((phone,) if phone else ()))
+    text = "\0".join(parts).encode("utf-8", "surrogatepass")
     return f"notice-{blake2b(text, digest_size=20).hexdigest()}"
 
 
-def causes(event: Event, device: Device, account: Account) -> bool:
-    """Whether the event says that this very device, still in quarantine, proved itself and was not served."""
+def phone_of(event: Event) -> str:
+    """The DeviceId (lower case) that a refusal of an ActiveSync phone is about; empty for any other event."""
+    named = event.data.get("device_id")
+    return named.lower() if event.kind == EAS_CAUSE and isinstance(named, str) else ""
+
+
+def causes(
+    event: Event, device: Device, account: Account, phones: Collection[tuple[str, str]] = frozenset()
+) -> bool:
+    """Whether the event says that this very device, still in quarantine itself or by its DeviceId, proved itself and
+    was not served. ``phones`` are the account and DeviceId (lower case) of those that an administrator put there."""
     data = event.data
+    if event.kind == EAS_CAUSE:
+        held = (
+            data.get("why") == Outcome.QUARANTINED.value
+            and device.state is DeviceState.REGISTERED
+            and (account.id, phone_of(event)) in phones
+        )
+    else:
+        held = (
+            event.kind == CAUSE
+            and data.get("reason") == REASON
+            and not data.get("failure")
+            and device.state is DeviceState.QUARANTINED
+        )
     return (
-        event.kind == CAUSE
-        and data.get("reason") == REASON
+        held
         and data.get("rung") in _PROOFS
         and bool(data.get("credential"))
-        and not data.get("failure")
-        and device.state is DeviceState.QUARANTINED
         and account.enabled
         and (event.device, event.account) == (device.id, account.id) == (device.id, device.account)
         and event.organisation == device.organisation == account.organisation
@@ -82,17 +107,19 @@ def due(
     accounts: Mapping[str, Account],
     admins: Sequence[str],
     sent: Collection[str],
+    phones: Collection[tuple[str, str]] = frozenset(),
 ) -> list[Notice]:
     """The notices to send, in the order of their causes. ``devices`` and ``accounts`` by id, ``sent`` the ids of
-    notices that were sent or are about to be; ``admins`` canonical addresses."""
+    notices that were sent or are about to be; ``admins`` canonical addresses; ``phones`` see :func:`causes`."""
     found: dict[str, Notice] = {}
     for event in events:
         device = devices.get(event.device)
         account = accounts.get(event.account)
-        if device is None or account is None or not causes(event, device, account):
+        if device is None or account is None or not causes(event, device, account, phones):
             continue
+        phone = phone_of(event)
         for recipient in dict.fromkeys((account.address, *admins)):
-            name = notice_id(device.id, day_of(event.at), recipient)
+            name = notice_id(device.id, day_of(event.at), recipient, phone)
             if name not in sent and name not in found:
                 found[name] = Notice(
                     id=name,
@@ -105,6 +132,7 @@ def due(
                     source=event.source,
                     program=str(event.data.get("program") or ""),
                     at=event.at,
+                    phone=phone,
                 )
     return list(found.values())
 
@@ -155,12 +183,13 @@ def _text(notice: Notice, name: str) -> str:
     ]
     if notice.program:
         about.append(f"  program   {plain_words(notice.program)} (what it says of itself)")
+    if notice.phone:
+        about.append(f"  DeviceId  {plain_words(notice.phone)} (what it says of itself)")
     if notice.admin:
         advice = [
             "Ask the account's owner whether the device is theirs. Then, on the mail doors' machine:",
             "",
-            f"  gambeson device approve {notice.device}",
-            f"  gambeson device block {notice.device}",
+            *_commands(notice),
         ]
     else:
         advice = [
@@ -169,6 +198,16 @@ def _text(notice: Notice, name: str) -> str:
         ]
     end = ["There is nothing to click here. This comes at most once a day for a device."]
     return "\n".join([*about, "", *advice, "", *end, ""])
+
+
+def _commands(notice: Notice) -> tuple[str, str]:
+    """What lets it in, and what shuts it out."""
+    if notice.phone:
+        # Only what may stand in a DeviceId: an administrator will paste this.
+        phone = re.sub(r"[^0-9a-z._{}-]", "", notice.phone)
+        whom = f"{notice.account} '{phone}'"
+        return f"  gambeson device eas allow {whom}", f"  gambeson device eas block {whom}"
+    return f"  gambeson device approve {notice.device}", f"  gambeson device block {notice.device}"
 
 
 def _source(text: str) -> str:

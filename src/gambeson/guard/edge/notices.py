@@ -14,10 +14,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any, cast
 
-from gambeson.guard.core.notice import CAUSE, KIND, Notice, compose, due, notice_id
-from gambeson.model.asset import DeviceState
+from gambeson.guard.core.notice import (
+    CAUSE,
+    EAS_CAUSE,
+    KIND,
+    Notice,
+    compose,
+    due,
+    notice_id,
+    phone_of,
+)
+from gambeson.model.asset import Device, DeviceState
 from gambeson.model.event import Event
 from gambeson.store.control import Store
+from gambeson.store.eas_devices import QUARANTINED
 from gambeson.store.errors import Conflict, NotFound
 from gambeson.store.jobs import Job
 from gambeson.store.tenant import OrganisationStore
@@ -65,27 +75,40 @@ class Notices:
 
     def _find(self, organisation: OrganisationStore) -> None:
         devices = {d.id: d for d in organisation.devices.list(state=DeviceState.QUARANTINED)}
+        phones = {
+            (e.account, e.device_id) for e in organisation.eas_devices.list() if e.decision == QUARANTINED
+        }
+        held = {account for account, _ in phones}
+        for account in held:
+            devices |= {
+                d.id: d for d in organisation.devices.list(account=account, state=DeviceState.REGISTERED)
+            }
         if not devices:
             return
         now = self._clock()
         accounts = {a: organisation.accounts.get(a) for a in {d.account for d in devices.values()}}
         for device in devices.values():
             owner = accounts[device.account]
-            events = list(self._refusals(organisation, device.id, now))
-            days = {time.strftime("%Y-%m-%d", time.gmtime(e.at)) for e in events}
+            kind = CAUSE if device.state is DeviceState.QUARANTINED else EAS_CAUSE
+            events = list(self._refusals(organisation, kind, device.id, now))
+            tries = {(time.strftime("%Y-%m-%d", time.gmtime(e.at)), phone_of(e)) for e in events}
             wanted = {
-                notice_id(device.id, day, to) for day in days for to in (owner.address, *self._plan.admins)
+                notice_id(device.id, day, to, phone)
+                for day, phone in tries
+                for to in (owner.address, *self._plan.admins)
             }
             sent = {name for name in wanted if _there(organisation, name)}
-            for notice in due(events, devices, accounts, self._plan.admins, sent):
+            for notice in due(events, devices, accounts, self._plan.admins, sent, phones):
                 self._journal(organisation, notice, now)
 
-    def _refusals(self, organisation: OrganisationStore, device: str, now: float) -> Iterable[Event]:
+    def _refusals(
+        self, organisation: OrganisationStore, kind: str, device: str, now: float
+    ) -> Iterable[Event]:
         """The device's newest of today and of yesterday, which may have come late."""
         today = now - now % _DAY
         for begin in (today - _DAY, today):
             yield from organisation.events.query(
-                kind=CAUSE, device=device, since=begin, until=begin + _DAY, limit=_LOOKED_AT
+                kind=kind, device=device, since=begin, until=begin + _DAY, limit=_LOOKED_AT
             )
 
     def _journal(self, organisation: OrganisationStore, notice: Notice, now: float) -> None:
@@ -126,13 +149,22 @@ class Notices:
             name = organisation.get().name
         except NotFound:
             return Outcome(Fate.REFUSED, "not sent: the device is not there any more")
-        if device.state is not DeviceState.QUARANTINED:
+        if notice.phone and not _still_held(organisation, device, notice.phone):
+            return Outcome(Fate.REFUSED, "not sent: the phone is not in quarantine any more")
+        if not notice.phone and device.state is not DeviceState.QUARANTINED:
             return Outcome(Fate.REFUSED, f"not sent: the device is {device.state} by now")
         try:
             message = compose(notice, self._plan.sender, name)
         except ValueError as error:
             return Outcome(Fate.REFUSED, f"not sent: {error}"[:300])
         return self._send(self._plan, notice.recipient, message)
+
+
+def _still_held(organisation: OrganisationStore, device: Device, phone: str) -> bool:
+    if device.state is not DeviceState.REGISTERED:
+        return False
+    decided = organisation.eas_devices.list(account=device.account)
+    return any((each.device_id, each.decision) == (phone, QUARANTINED) for each in decided)
 
 
 def _there(organisation: OrganisationStore, name: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from gambeson.guard.core.notice import causes
 from gambeson.guard.core.web.clients import load_clients
 from gambeson.guard.core.web.verdict import Answer, Forward
 from gambeson.guard.edge.web.exchange import install
@@ -109,6 +110,10 @@ def test_an_administrators_word_on_a_device_id() -> None:
         gates.use(snapshot(3, eas_devices=(("a1", "sec1", "quarantined"),)))
         answer = await gates.answer(eas())
         assert read(answer.body).value("Status") == "142"
+        refused = gates.events("door.eas.refused")[-1]
+        device, account = snapshot().devices[0], snapshot().accounts[0]
+        assert device.state is DeviceState.REGISTERED
+        assert causes(refused, device, account, {("a1", "sec1")})  # its people are told of this phone too
         gates.use(snapshot(4, eas_devices=(("a2", "sec1", "blocked"),)))
         await gates.forward(eas())
 

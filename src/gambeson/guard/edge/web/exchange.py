@@ -104,6 +104,7 @@ class EasRule:
             (who.account, who.device, query.device_key, outcome),
             access,
             SEEN_SECONDS if outcome is eas.Outcome.PASS else ONCE_SECONDS,
+            rung=who.rung.word,
             device_id=query.device_id,
             device_type=query.device_type,
             version=query.version,

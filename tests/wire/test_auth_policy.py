@@ -172,3 +172,8 @@ def test_answers_are_as_weakforced_gives_them() -> None:
     assert json.loads(answer(10**9))["status"] == MAX_STATUS
     assert json.loads(done()) == {"status": "ok"}
     assert json.loads(done("why")) == {"status": "failure", "reason": "why"}
+
+
+def test_no_name_of_an_attribute_is_a_lone_surrogate() -> None:
+    ask = parse_ask(b'{"login":"\\ud800","attrs":{"\\ud800x":"y"}}')
+    assert (ask.login, ask.attributes) == ("?", (("?x", "y"),))

@@ -145,6 +145,8 @@ VALUES = [
     ),
     ("<ServerVersion>15.2.1544.11</ServerVersion>", "<ServerVersion>15.2.1544.11</ServerVersion>"),
     ("<Address>192.168.1.10</Address>", "<Address>mail.example.org</Address>"),
+    ("<Server>²</Server>", "<Server>mail.example.org</Server>"),
+    ("<Server>1.2.3.400</Server>", "<Server>1.2.3.400</Server>"),
     ("<AuthPackage>Anonymous</AuthPackage>", "<AuthPackage>Anonymous</AuthPackage>"),
     ("<Value>see ex01.corp.local, there</Value>", "<Value>see mail.example.org, there</Value>"),
     ('<X url="https://ex01.corp.local/a"/>', '<X url="https://mail.example.org/a"/>'),
@@ -178,6 +180,8 @@ def test_a_public_port_goes_into_urls_and_not_into_host_names() -> None:
         ("too-long", b"<a>" + b"x" * 300_000 + b"</a>"),
         ("url-malformed", b"<a>https://[x/</a>"),
         ("internal-name", b"<ex01.corp.local/>"),
+        ("internal-name", b"<a>see https://ex01/ews</a>"),
+        ("too-many-hosts", b"<a>" + b"".join(b"<b>https://h%d/</b>" % n for n in range(300)) + b"</a>"),
         ("not-well-formed", b"<a>"),
     ],
 )

@@ -21,6 +21,8 @@ from gambeson.wire.cookies import for_upstream, ours, read_cookies, set_by_upstr
         (["__HOST-GAMBESON-key=t"], (("__HOST-GAMBESON-key", "t"),), ""),
         (["__Host-gambeson-session"], (("", "__Host-gambeson-session"),), ""),
         (["=__Host-gambeson-session=t"], (("", "__Host-gambeson-session=t"),), ""),
+        (["==__Host-gambeson-key=1; a=1"], (("", "=__Host-gambeson-key=1"), ("a", "1")), "a=1"),
+        (["=a=1"], (("", "a=1"),), ""),
         ([" __Host-gambeson-session =t"], (("__Host-gambeson-session", "t"),), ""),
     ],
 )
@@ -49,6 +51,7 @@ def test_too_many_are_none() -> None:
         ("=__Host-gambeson-x=y", ""),
         ("__Host-gambeson-x", ""),
         ("=a", "=a"),
+        ("==__Host-gambeson-key=1; Path=/", ""),
     ],
 )
 def test_what_a_server_may_set(value: str, out: str) -> None:

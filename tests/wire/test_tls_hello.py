@@ -52,6 +52,15 @@ def test_what_is_no_hello_has_no_name(octets: bytes) -> None:
     assert server_name(octets) == ""
 
 
+def test_a_name_that_the_hello_ends_before_is_none() -> None:
+    start = b"\3\3" + b"r" * 32 + b"\0" + b"\0\2\x13\1" + b"\1\0"
+    extension = b"\0\0\0\x15\0\x13\0\0\x10mail.example.org"
+    for kept in range(4, len(extension)):
+        body = start + (1000).to_bytes(2, "big") + extension[:kept]
+        message = b"\1" + len(body).to_bytes(3, "big") + body
+        assert server_name(b"\x16\3\1" + len(message).to_bytes(2, "big") + message) == ""
+
+
 @given(st.binary(max_size=300), st.integers(0, 300), st.binary(max_size=8))
 def test_any_octets_give_a_name_or_none(octets: bytes, at: int, flip: bytes) -> None:
     made = bytearray(_HELLO)

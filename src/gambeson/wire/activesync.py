@@ -178,10 +178,15 @@ def _plain(query: str, version: str, policy_key: str) -> EasQuery:
     )
 
 
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+
 def _decoded(text: str) -> str:
     try:
         octets = text.replace("+", " ").encode("ascii")
-        if re.search(rb"%(?![0-9A-Fa-f]{2})", octets):
+        if b"%" not in octets:
+            return octets.decode()
+        if _BAD_ESCAPE.search(octets):
             raise EasError("query-encoding")
         return unquote_to_bytes(octets).decode()
     except UnicodeError:

@@ -115,7 +115,18 @@ def request_head(
     if kept is not None and kept[0] == given:
         return line + kept[1]
     rest = "\r\n".join(
-        _rest(request, forward_headers, named, authorization, bool(said), length, chunked, websocket, never, ours)
+        _rest(
+            request,
+            forward_headers,
+            named,
+            authorization,
+            bool(said),
+            length,
+            chunked,
+            websocket,
+            never,
+            ours,
+        )
     ).encode("latin-1")
     request.memo[_MEMO] = (given, rest)
     return line + rest
@@ -191,9 +202,10 @@ class AnswerHead:
 class AnswerReader:
     """Reads one whole head of an answer after the other."""
 
-    __slots__ = ("_ended", "_headers", "_reason")
+    __slots__ = ("_ended", "_headers", "_last", "_reason")
 
     def __init__(self) -> None:
+        self._last: tuple[bytes, AnswerHead] | None = None
         self._headers: list[tuple[bytes, bytes]] = []
         self._reason = b""
         self._ended = False
@@ -215,10 +227,13 @@ class AnswerReader:
 
     def rest(self) -> None:
         """Forget the last head."""
-        self._headers, self._reason = [], b""
+        self._headers, self._reason, self._last = [], b"", None
 
     def read(self, head: bytes) -> AnswerHead:
         """Read one head, blank line included. Raises HeadError(502)."""
+        # Answers from one server within a second are often the same, octet for octet.
+        if self._last is not None and self._last[0] == head:
+            return self._last[1]
         self._headers, self._reason, self._ended = [], b"", False
         parser = httptools.HttpResponseParser(self)
         if len(head) > MAX_ANSWER_HEAD or head.translate(None, _OCTETS):
@@ -231,7 +246,10 @@ class AnswerReader:
             raise HeadError(502, "answer-parse") from error
         if not self._ended or head.count(b"\n") != len(self._headers) + 2:
             raise HeadError(502, "answer-lines")
-        return self._judge(parser.get_status_code(), parser.get_http_version())
+        found = self._judge(parser.get_status_code(), parser.get_http_version())
+        self._headers = []
+        self._last = (head, found)
+        return found
 
     def _judge(self, status: int, version: str) -> AnswerHead:
         length, chunked, close, keep = -1, False, False, False

@@ -85,7 +85,9 @@ def parameters(query: str) -> tuple[tuple[str, str], ...]:
     for pair in query.split("&"):
         if pair:
             name, _, value = pair.partition("=")
-            pairs.append((_decoded(name).lower(), _decoded(value)))
+            if "%" in pair or "+" in pair:
+                name, value = _decoded(name), _decoded(value)
+            pairs.append((name.lower(), value))
     return tuple(pairs)
 
 

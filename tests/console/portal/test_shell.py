@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from console.portal.browser import FORM, ORIGIN, Browser, World, enrol_totp
 from gambeson.console.portal.app import ROUTES
-from gambeson.console.portal.visit import MAX_BODY, ProblemError, read_cookies, read_fields
+from gambeson.console.portal.visit import MAX_BODY, MAX_COOKIES, ProblemError, read_cookies, read_fields
 
 WORLD = World()
 POSTS = [r.path for r in ROUTES if r.method == "POST"]
@@ -158,6 +158,9 @@ def test_static_files_are_the_two_of_ours(name: str) -> None:
 
 def test_of_two_cookies_with_one_name_none_is_believed() -> None:
     assert read_cookies([b"a=1; b=2", b"a=3; c"]) == {"b": "2"}
+    many = b"a=1; " + b"; ".join(b"c%d=x" % n for n in range(MAX_COOKIES - 2))
+    assert read_cookies([many, b"b=2"])["a"] == "1"
+    assert read_cookies([many, b"b=2; a=3"]) == {}  # the second one is not overlooked
     world = World()
     anna = world.person()
     browser = world.browser()

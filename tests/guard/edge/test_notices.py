@@ -115,7 +115,9 @@ def test_every_device_has_its_own(world: World) -> None:
     assert world.chore.step() == 4
 
 
-def test_a_phone_in_quarantine_by_its_device_id_is_told_of_until_the_decision_is_taken_back(world: World) -> None:
+def test_a_phone_in_quarantine_by_its_device_id_is_told_of_until_the_decision_is_taken_back(
+    world: World,
+) -> None:
     accounts = world.organisation
     accounts.devices.set_state(world.device.id, DeviceState.REGISTERED, by="t", at=NOW)
     accounts.eas_devices.decide(world.account.id, "SEC17A", "quarantined", by="t", at=NOW)

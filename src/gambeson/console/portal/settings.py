@@ -38,10 +38,9 @@ class PortalSettings:
     where devices show certificates; empty: not offered. ``signing_certificate`` (PEM, the chain after the leaf) and
     ``signing_key`` (PEM) sign Apple profiles; empty: they go out unsigned and the page says so. ``known_key`` (32
     octets, kept) signs the cookies of known browsers; empty: it is derived from ``signing_key``, or, where there is
-    none, made anew at every start. Seconds: ``idle`` and
-    ``absolute`` bound a session, ``fresh`` is how long a second factor counts for a dangerous act, ``refusal_seconds`` how long every
-    refusal of address and password takes, whatever its cause,
-    ``body_seconds`` how long a form may take to come."""
+    none, made anew at every start. Seconds: ``idle`` and ``absolute`` bound a session, ``fresh`` is how long a second
+    factor counts for a dangerous act, ``refusal_seconds`` how long every refusal of address and password takes,
+    whatever its cause, ``body_seconds`` how long a form may take to come."""
 
     origin: str
     name: str = "Gambeson"

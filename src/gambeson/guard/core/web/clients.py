@@ -21,6 +21,7 @@ from gambeson.model.access import DEVICE_DOORS, DoorKind, Rung
 from gambeson.model.asset import CredentialKind
 
 MAX_AGENT = 512  # characters of a name that are looked at
+MAX_KNOWN = 512  # names whose program is kept
 NOT_TRIED = "not tried here"
 _REQUIRED = ("name", "doors", "protocols", "credentials", "rung", "steps", "source", "tried")
 _KEYS = frozenset((*_REQUIRED, "cloud", "agents", "samples", "networks", "operations", "breaks"))
@@ -57,18 +58,24 @@ class Client:
 
 
 class Clients:
-    """All programs, in the order of their names. Immutable."""
+    """All programs, in the order of their names."""
 
     def __init__(self, clients: Iterable[Client]) -> None:
         self.all: tuple[Client, ...] = tuple(sorted(clients, key=lambda client: client.name.lower()))
+        self._in_networks = tuple(client for client in self.all if client.networks)
+        self._known: dict[str, Client | None] = {}  # by what it calls itself
 
     def recognise(self, agent: str, source: str = "") -> Client | None:
         """The program that calls itself so; else the cloud program whose network ``source`` (an address) is in."""
         shown = agent[:MAX_AGENT].strip()
-        for client in self.all:
-            if shown and any(pattern.match(shown) for pattern in client.agents):
-                return client
-        return self._by_network(source)
+        if shown in self._known:
+            found = self._known[shown]
+        else:
+            found = next((c for c in self.all if shown and any(p.match(shown) for p in c.agents)), None)
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[shown] = found
+        return found if found is not None else self._by_network(source)
 
     def program(self, agent: str) -> str:
         """How a program is named in records: its name where it is known, else what it calls itself, shortened."""
@@ -76,7 +83,7 @@ class Clients:
         return client.name if client is not None else " ".join(agent.split())[:120]
 
     def _by_network(self, source: str) -> Client | None:
-        known = [client for client in self.all if client.networks]
+        known = self._in_networks
         if not source or not known:
             return None
         try:

@@ -101,9 +101,16 @@ def names_of(account: Account, typed: str) -> frozenset[str]:
     return frozenset(name.lower() for name in whole if name)
 
 
+_MEMO = "query of ActiveSync"
+
+
 def read_request(request: WebRequest, names: frozenset[str]) -> EasQuery:
     """What a POST asks. Raises EasError, also where its *User* is somebody else than who signed in."""
-    query = read_query(request.query, request.headers)
+    # A phone asks the same with the same headers for hours.
+    kept: tuple[str, EasQuery] | None = request.memo.get(_MEMO)
+    if kept is None or kept[0] != request.query:
+        kept = request.memo[_MEMO] = (request.query, read_query(request.query, request.headers))
+    query = kept[1]
     user = query.user.lower()
     bare = user.rpartition("\\")[2]
     if user and user not in names and bare not in names and bare not in {n.partition("@")[0] for n in names}:

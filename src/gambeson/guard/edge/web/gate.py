@@ -53,6 +53,7 @@ from .signin.header import disguised
 __all__ = ["DeviceCall", "DeviceRule", "LocalAnswer", "WebGate", "WebRules"]
 
 MOST_PEEKED = 262144  # octets of a body that rules and shields together may look at
+_VERDICTS = (Forward, Answer, Peek)
 _BARE = ResponseAction(drop=("set-cookie",))  # nobody has a session there
 _SWEEP_SECONDS = 20.0  # so that no secret is kept for more than a minute
 
@@ -117,7 +118,7 @@ class WebGate:
             verdict = self._judge(request, client)
         except Exception as error:
             return self._fault(request, error)
-        if isinstance(verdict, Forward | Answer | Peek):
+        if isinstance(verdict, _VERDICTS):
             return verdict
         return self._guarded(request, verdict)
 
@@ -173,7 +174,7 @@ class WebGate:
         self, verdict: Verdict | Awaitable[Verdict], octets: bytes, whole: bool
     ) -> Verdict | Awaitable[Verdict]:
         """A verdict after the body's beginning was read: another wish to see it is granted at once."""
-        if not isinstance(verdict, Forward | Answer | Peek):
+        if not isinstance(verdict, _VERDICTS):
             return self._seen_later(verdict, octets, whole)
         return verdict.judge(octets, whole) if isinstance(verdict, Peek) else verdict
 

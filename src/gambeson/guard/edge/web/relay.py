@@ -42,6 +42,7 @@ class Relay:
         "_out",
         "_upstream",
         "_whose",
+        "_written",
         "answering",
     )
 
@@ -56,6 +57,8 @@ class Relay:
         self._chunked_out = False
         self._held: tuple[AnswerHead, bytearray] | None = None  # an answer that will be rewritten
         self._whose: tuple[AccessRequest | None, tuple[str, ...] | None] = (None, None)
+        # The last answer's head as it was written, and what it was made from.
+        self._written: tuple[AnswerHead, object, bytes] | None = None
         self.answering = False  # the head of the answer has gone out
 
     def start(self, forward: Forward, head: RequestHead, peeked: bytes) -> bool:
@@ -195,7 +198,7 @@ class Relay:
         """No request is under way: forget the last one."""
         self._forward = self._head = None
         self._out = b""
-        self._whose = (None, None)
+        self._whose, self._written = (None, None), None
         if self._upstream is not None:
             self._upstream.rest()
 
@@ -257,15 +260,7 @@ class Relay:
         )
         if forward.answered is not None:
             forward.answered(head.status)
-        out = response_head(
-            _bound_cookies(head, forward),
-            forward.actions,
-            forward.cookies,
-            length=-1 if self._chunked_out or head.status in (204, 304) else head.length,
-            chunked=self._chunked_out,
-            close=close,
-            ours=forward.site.product is Product.PORTAL,
-        )
+        out = self._written_head(head, forward, close)
         if self._chunked_out:
             if piece:
                 out += chunk(piece)
@@ -278,6 +273,26 @@ class Relay:
             client.closes = True
         if done:
             client.answered()
+
+    def _written_head(self, head: AnswerHead, forward: Forward, close: bool) -> bytes:
+        """The answer's head for the client; the last one again where all that it is made from is the same."""
+        given = (forward.actions, forward.cookies, self._chunked_out, close, forward.site.product)
+        last = self._written
+        if last is not None and last[0] is head and last[1] == given:
+            return last[2]
+        bound = _bound_cookies(head, forward)
+        out = response_head(
+            bound,
+            forward.actions,
+            forward.cookies,
+            length=-1 if self._chunked_out or head.status in (204, 304) else head.length,
+            chunked=self._chunked_out,
+            close=close,
+            ours=forward.site.product is Product.PORTAL,
+        )
+        # Cookies are bound to a session: an answer that sets any is written anew each time.
+        self._written = (head, given, out) if bound is head else None
+        return out
 
     def answer_body(self, upstream: Upstream, piece: bytes, done: bool) -> None:
         """More of the answer's body."""

@@ -1,13 +1,17 @@
-"""Writes the documents that are made from the code: settings, sample file, mail programs."""
+"""Writes the documents that are made from the code: settings, sample file, mail programs, the portal's description."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from gambeson.guard.core.web.clients import document, load_clients
+from gambeson.console.portal.description import description
+from gambeson.guard.core.web.clients import document, load_clients, readme_table
 from gambeson.settings.document import reference, sample
 
 ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+BEGIN, END = "<!-- mail programs: made by ./dev docs -->\n", "<!-- end of mail programs -->"
 
 
 def documents() -> dict[Path, str]:
@@ -16,7 +20,18 @@ def documents() -> dict[Path, str]:
         ROOT / "docs/reference/settings.md": reference(),
         ROOT / "examples/gambeson.toml": sample(),
         ROOT / "docs/clients.md": document(load_clients()),
+        ROOT / "docs/schemas/portal-api.json": json.dumps(description(), indent=1) + "\n",
+        README: between(README.read_text(encoding="utf-8"), "\n" + readme_table(load_clients()) + "\n"),
     }
+
+
+def between(text: str, made: str) -> str:
+    """The text with ``made`` between its two markers. Raises ValueError where they are not there once each."""
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end or text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise ValueError("README.md lost the markers of its table of mail programs")
+    return head + begin + made + end + tail
 
 
 def main() -> None:

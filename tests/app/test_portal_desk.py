@@ -224,6 +224,9 @@ def test_a_recovery_code_is_spent_and_a_counter_that_went_back_is_refused(world:
     assert world.refuses(p.UseAuthenticator(account="ann", id="key", at=0.0, sign_count=5)) == "used"
     world.gives(p.UseAuthenticator(account="ann", id="key", at=0.0, sign_count=6), Done)
     assert world.refuses(p.AddAuthenticator(account="ben", authenticator=key)) == "taken"
+    # The last that signs in stays; recovery codes are none.
+    assert world.refuses(p.RemoveAuthenticator(account="ann", id="key")) == "taken"
+    totp(world)
     world.gives(p.RemoveAuthenticator(account="ann", id="key"), Done)
     assert world.refuses(p.RemoveAuthenticator(account="ann", id="key")) == "unknown"
 
@@ -554,6 +557,8 @@ def test_another_organisations_things_are_not_there(world: World) -> None:
 
 def test_every_act_is_audited_as_the_persons(world: World) -> None:
     row, factor = world.session(), totp(world)
+    key = p.Authenticator(id="key", kind="passkey", public_id=b"id", public_key=b"k")
+    world.gives(p.AddAuthenticator(account="ann", authenticator=key), Done)
     world.a.binding_codes.make("ann", b"v" * 32, **BY)
     world.gives(p.BindingCodeUse(account="ann", verifier=b"v" * 32, at=0.0), Done)
     world.gives(p.UseAuthenticator(account="ann", id=factor, at=0.0, last_step=9), Done)
@@ -564,6 +569,7 @@ def test_every_act_is_audited_as_the_persons(world: World) -> None:
     world.gives(p.SessionEnd(account="ann", at=0.0), Published)
     assert [action for action, _ in reversed(world.audited())] == [
         "web-session.opened",
+        "authenticator.added",
         "authenticator.added",
         "binding-code.used",
         "authenticator.used",

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from dataclasses import replace
 
 import pytest
 
-from gambeson.guard.core.web.verdict import Forward, Peek, Verdict, WebClient
+from gambeson.guard.core.web.verdict import Answer, Forward, Peek, Verdict, WebClient
 from gambeson.model.snapshot import SnapshotIndex
 from gambeson.model.web import WebRequest
 from guard.edge.doors import run
@@ -97,6 +98,27 @@ def test_a_body_in_octets_is_held_in_one_piece() -> None:
         assert bytes(held) == b"x" * 40
         browser.close()
         await asyncio.sleep(0)
+        await s.stop()
+
+    run(main)
+
+
+def test_a_verdict_on_an_empty_body_leaves_nothing_behind() -> None:
+    """The next request's wish to see its body was taken for a second wish of this one, and answered 500."""
+
+    async def main() -> None:
+        async def later(verdict: Verdict) -> Verdict:
+            return verdict
+
+        def say(request: WebRequest, client: WebClient) -> Verdict | Awaitable[Verdict]:
+            if request.canonical == "/first":
+                return Peek(8, lambda seen, whole: Answer(200))
+            return later(Peek(8, lambda seen, whole: Forward(s.gate.site)))
+
+        s = await stage(say)
+        browser = await s.browser()
+        assert (await browser.get("/first", method="POST")).status == 200
+        assert (await browser.get("/second", method="POST", body=b"some")).status == 200
         await s.stop()
 
     run(main)

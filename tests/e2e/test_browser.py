@@ -283,7 +283,7 @@ def test_a_phone_is_added_by_its_code_and_taken_away_within_a_second(stage: Stag
     phone = Browser(gambeson.port("https"), gambeson.ca)  # without a session
     with stage.chiara() as page:
         stage.with_passkey(page)
-        link = stage.add_device(page, "Phone of chiara", "apple")
+        link = stage.add_device(page, "Phone of chiara", "ios-mail-imap")
         expect(page.locator("svg.qr")).to_be_visible()
         assert link.startswith(f"{stage.portal}/d/")
         assert "gam-" not in page.content()  # the secret goes to the phone, not past the person's shoulder

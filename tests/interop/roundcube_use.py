@@ -101,6 +101,7 @@ class Use:
 
     def _at(self, query: str) -> None:
         self.page.goto(self._home + query)
+        self.page.wait_for_load_state("networkidle")
 
     def _do(self, *commands: str) -> None:
         for command in commands:

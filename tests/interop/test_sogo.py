@@ -68,25 +68,33 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(postgresql: PostgreSql) -> Iterator[Place]:
-    for need in ("dovecot", "postfix", "nginx", "sogo"):
+def place() -> Iterator[Place]:
+    for need in ("dovecot", "postfix", "nginx", "postgresql", "sogo"):
         if why := missing_programs(need):
             pytest.skip(why)
     people = {who: ACCOUNTS[who] for who in (ANNA, BERT)}
     with open_folder("gis") as folder, debian(folder / "peers", people) as peers, open_folder("gid") as data:
         ports = peers.dovecot.ports["imap"], peers.postfix.ports["submission"]
-        sogo = Sogo(folder / "sogo", postgresql.port, people, *ports)
-        application: dict[str, object] = {"name": "groupware", "product": "sogo", "organisation": "example"}
-        application |= {"address": sogo.url, "sign_in": "as-is"}
+        database = PostgreSql(folder / "postgresql")
         try:
-            with webmail(peers, data, application, people) as found:
-                for who, password in people.items():
-                    seal = ("account", "seal-password", who, "--password-file", "-")
-                    found.gambeson.run(*seal, stdin=password + "\n")
-                    count_changes(peers, who, password)
-                yield Place(found, sogo, peers)
+            sogo = Sogo(folder / "sogo", database.port, people, *ports)
+            application: dict[str, object] = {
+                "name": "groupware",
+                "product": "sogo",
+                "organisation": "example",
+            }
+            application |= {"address": sogo.url, "sign_in": "as-is"}
+            try:
+                with webmail(peers, data, application, people) as found:
+                    for who, password in people.items():
+                        seal = ("account", "seal-password", who, "--password-file", "-")
+                        found.gambeson.run(*seal, stdin=password + "\n")
+                        count_changes(peers, who, password)
+                    yield Place(found, sogo, peers)
+            finally:
+                sogo.stop()
         finally:
-            sogo.stop()
+            database.stop()
 
 
 def count_changes(peers: Debian, who: str, password: str) -> None:
@@ -242,12 +250,8 @@ def test_nobody_meets_sogo_before_the_portal(place: Place) -> None:
     assert stranger.get(stranger.url(WEBMAIL, "/SOGo/")).url.startswith(stranger.url(PORTAL, "/sign-in"))
     given = {"userName": ANNA, "password": ACCOUNTS[ANNA], "rememberLogin": 0}
     assert ask(stranger, "/SOGo/connect", given).status == 401
-    for path in (
-        "/SOGo/dav/",
-        f"/SOGo/dav/{ANNA}/Calendar/personal/",
-        "/SOGo/so/passwordRecovery",
-        "/SOGo/crash",
-    ):
+    never = ("/SOGo/dav/", f"/SOGo/dav/{ANNA}/Calendar/personal/", "/SOGo/so/passwordRecovery", "/SOGo/crash")
+    for path in never:
         assert stranger.go("GET", stranger.url(WEBMAIL, path), follow=False).status == 404, path
     header = {"x-webobjects-remote-user": ANNA}
     assert stranger.go("GET", stranger.url(WEBMAIL, "/SOGo/"), headers=header, follow=False).status == 404

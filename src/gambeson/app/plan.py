@@ -23,6 +23,7 @@ from gambeson.guard.edge.directory import DirectoryPlan
 from gambeson.guard.edge.door_settings import DoorLimits, DoorTimeouts
 from gambeson.guard.edge.notice_delivery import NoticePlan
 from gambeson.guard.edge.plan import CertificatePlan, DoorPlan
+from gambeson.guard.edge.web.limits import WebLimits
 from gambeson.guard.edge.web.portal import Portal as DoorPortal
 from gambeson.model.access import DoorKind, Listener
 from gambeson.model.server import Endpoint, MailServer, UpstreamTls
@@ -159,6 +160,8 @@ class Planner:
                     "enrolment_url": self.enrolment_url,
                     "warn_age": self._warn_age,
                     "notices": msgspec.to_builtins(self._notices()),
+                    "request_log_days": self.config.doors.request_log_days,
+                    "request_log_max": self.config.doors.request_log_max,
                 }
             case "console":
                 first = certificates[0]
@@ -328,6 +331,7 @@ class Planner:
                 known_source_per_hour=throttle.known_source_limit,
             ),
             country_table=doors.country_table,
+            web=WebLimits(request_log=doors.request_log.value),
             decision_api=decision_plan(config, mine, self._secret),
             directory=self._directory(door_share),
         )

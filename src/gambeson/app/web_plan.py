@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gambeson.model.access import Listener
+from gambeson.model.access import DEVICE_WEB_DOORS, DoorKind, Listener
 from gambeson.model.web import Product, Site, WebSignIn
 from gambeson.process.family import CONSOLE
 from gambeson.process.listen import Listen
@@ -21,6 +21,12 @@ from gambeson.process.whole_file import write_whole
 from gambeson.settings import Config
 
 PORTAL = "portal"
+AUTOCONFIG = "/.well-known/autoconfig/mail/config-v1.1.xml"
+# The doors of programs behind a site, where the portal sends them.
+DEVICE_WEB = {
+    Product.EXCHANGE: DEVICE_WEB_DOORS,
+    Product.SOGO: (DoorKind.EAS, DoorKind.AUTODISCOVER),
+}
 PLAYGROUND_PORTAL = "login.localhost"
 
 
@@ -105,13 +111,16 @@ def portal_facts(
         for site in sites
         for host in site.hosts
     ]
-    mobile = [site for site in sites if site.product in (Product.EXCHANGE, Product.SOGO)]
+    mobile = [site for site in sites if site.product in DEVICE_WEB]
     showing = [host for site in mobile for host in site.device_hosts]
     return {
         "origin": portal.origin,
         "applications": applications,
         "mail": list(_mail(listens, hostname)),
         "eas_host": portal.beside(mobile[0].hosts[0]) if mobile else "",
+        "web_doors": [door.value for door in DEVICE_WEB[mobile[0].product]] if mobile else [],
+        "cloud_clients": bool(mobile) and all(site.cloud_clients for site in mobile),
+        "autoconfig": f"https://{portal.beside(sites[0].hosts[0])}{AUTOCONFIG}" if sites else "",
         "certificate_host": portal.beside(showing[0]) if showing else "",
     }
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvloop
@@ -30,6 +32,7 @@ from .worker_store import WorkerStore
 
 KEEP_EVENTS_DAYS = 400
 KEEP_JOBS_DAYS = 30
+KEEP_REQUESTS_DAYS, KEEP_REQUESTS = 90, 1_000_000
 SEAL_SECONDS = 0.25
 
 
@@ -80,7 +83,7 @@ async def _serve(birth: Birth, store: WorkerStore, opened: Store, plan: NoticePl
         await worker.start(peers, birth.listeners.get("command"), birth.certificate.owner)
         life.ready()
         beside = chores(birth.parameters, plan, worker, store, opened)
-        await worker.run(life, [_pruning(opened), _sealing(worker, opened), *beside])
+        await worker.run(life, [_pruning(opened, birth.parameters), _sealing(worker, opened), *beside])
 
 
 async def _sealing(worker: Worker, store: Store) -> None:
@@ -101,19 +104,23 @@ async def _sealing(worker: Worker, store: Store) -> None:
         await asyncio.sleep(SEAL_SECONDS)
 
 
-async def _pruning(store: Store) -> None:
+async def _pruning(store: Store, parameters: Mapping[str, Any]) -> None:
     """What is kept does not grow for ever."""
+    days, most = int(parameters["request_log_days"]), int(parameters["request_log_max"])
     while True:
         await asyncio.sleep(3600)
         with contextlib.suppress(StoreError):
-            await asyncio.to_thread(prune, store, time.time())
+            await asyncio.to_thread(prune, store, time.time(), days, most)
 
 
-def prune(store: Store, now: float) -> None:
-    """Forget events, failures, ended jobs, the portal's ended sessions and the certificates of removed organisations
-    that are too old at ``now``."""
+def prune(
+    store: Store, now: float, request_days: int = KEEP_REQUESTS_DAYS, requests: int = KEEP_REQUESTS
+) -> None:
+    """Forget events, logged requests (also those beyond the newest ``requests``), failures, ended jobs, the portal's
+    ended sessions and the certificates of removed organisations that are too old at ``now``."""
     store.events.prune_failures(now)
     store.events.prune(now - KEEP_EVENTS_DAYS * 86400)
+    store.requests.prune(now - request_days * 86400, requests)
     store.jobs.prune(now - KEEP_JOBS_DAYS * 86400)
     store.prune_certificates(now)
     Whose(store.control, store.event_database).prune(now)

@@ -3,13 +3,14 @@ tried one before it was known."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterator
 
     from gambeson.app.installation import Installation
-    from gambeson.guard.core.web.shields import LogRecord, Replayed
+    from gambeson.guard.core.web.replay import LogRecord, Replay, Replayed
     from gambeson.model.event import Event
 
     from . import Commands
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 Lists the shields: the flaw, the products and the builds that mend it, and whether the last walk found the shield
 effective. With --replay they are run over stored requests instead: a log of JSON lines (one request a line: time,
-method, host, path, query, cookies, agent, source, admitted, product), or, without a file, what the doors recorded.
-Exit 1 where a request of a known attack reached the mail server.
+method, host, path, query, cookies, agent, source, admitted, product), or, without a file, what the doors recorded: with
+doors.request_log = "all" every request, else those that no client makes.
+Exit 1 where a request of a known attack reached the mail server, 4 where none is known to have but some may have.
 """
 STORED = 10_000  # events that are looked at
 
@@ -88,53 +90,52 @@ def _list(args: Namespace) -> int:
 
 
 def _replay(args: Namespace) -> int:
-    from gambeson.guard.core.web.shields import load_shields, replay
+    from gambeson.guard.core.web.replay import Replay
+    from gambeson.guard.core.web.shields import load_shields
 
     from .common import Exit, emit
     from .shared import installation
 
-    records: list[LogRecord] = []
-    unreadable = 0
+    run, unreadable, all_kept = Replay(load_shields()), 0, True
     if args.replay:
-        records, unreadable = _from_file(args.replay)
+        unreadable = _read_file(args.replay, run)
     else:
         with installation(args) as place:
-            records = _from_store(args, place)
-    found = replay(load_shields(), records)
+            run.feed(_from_store(args, place))
+            all_kept = place.config.doors.request_log == "all"
+    found = run.lines()
     document = {
         "source": args.replay or "store",
-        "requests": len(records),
+        "requests": run.requests,
         "unreadable": unreadable,
         "hits": [_hit(one) for one in found],
     }
     lines = [_line(one) for one in found]
     lines.append(
-        f"{len(records)} requests: "
+        f"{run.requests} requests: "
         + (f"{len(found)} shields knew some." if found else "no shield knew any.")
     )
     if unreadable:
         lines.append(f"{unreadable} lines could not be read.")
-    if not args.replay:
+    if not all_kept:
         lines.append(
-            "The store keeps the requests that the doors refused; what was served is not kept one by one."
+            'Of served requests nothing is kept; doors.request_log = "all" keeps the shape of each from then on.'
         )
     emit(args, document, "\n".join(lines))
     if any(one.reached for one in found):
         return Exit.WRONG
-    return Exit.INCOMPLETE if unreadable or not records else Exit.GOOD
+    incomplete = unreadable or not run.requests or any(one.unknown for one in found)
+    return Exit.INCOMPLETE if incomplete else Exit.GOOD
 
 
 def _line(one: Replayed) -> str:
-    from .shared import shown_time
+    from .shared import printable, shown_time
 
-    unit = "day" if abs(one.days) == 1 else "days"
-    when = f"{abs(one.days)} {unit} {'before' if one.days > 0 else 'after'} disclosure"
-    if one.days == 0:
-        when = "on the day of disclosure"
-    reached = f"yes, {one.reached} of {one.count}" if one.reached else f"no, 0 of {one.count}"
+    came = one.came_through if one.reached or one.unknown else f"no, 0 of {one.count}"
+    whose = f" by {printable(one.account)}" if one.account else ""
     return (
-        f"{', '.join(one.cve)} ({one.shield}): first matching request {shown_time(one.first)}, {when}, from "
-        f"{one.source or 'an unknown address'}, reached the mail server: {reached}."
+        f"{', '.join(one.cve)} ({one.shield}): first matching request {shown_time(one.first)}, {one.when}, from "
+        f"{printable(one.source) or 'an unknown address'}{whose}, reached the mail server: {came}."
     )
 
 
@@ -146,42 +147,55 @@ def _hit(one: Replayed) -> dict[str, object]:
         "cve": list(one.cve),
         "first": shown_time(one.first),
         "source": one.source,
+        "account": one.account,
+        "first_reached": one.first_reached,
         "requests": one.count,
         "reached": one.reached,
+        "unknown": one.unknown,
         "days_before_disclosure": one.days,
         "disclosed": one.disclosed.isoformat(),
+        "days_before_use": one.days_before_use,
+        "since": one.since.isoformat(),
         "sentence": one.sentence,
     }
 
 
-def _from_file(name: str) -> tuple[list[LogRecord], int]:
-    """The log's requests, and how many lines are none. Raises CommandError where it cannot be read."""
+def _read_file(name: str, run: Replay) -> int:
+    """Feed the log's requests to ``run``; how many lines are none. Raises CommandError where it cannot be read."""
     from gambeson.guard.core.web.request_log import MAX_LINE, MAX_LINES, RequestLogError, read_line
 
     from .common import CommandError, Exit
 
-    found, bad = [], 0
+    bad = 0
+
+    def records(file: BinaryIO) -> Iterator[LogRecord]:
+        nonlocal bad
+        for _ in range(MAX_LINES):
+            line = file.readline(MAX_LINE + 1)
+            if not line:
+                return
+            if line.strip():
+                try:
+                    yield read_line(line)
+                except RequestLogError:
+                    bad += 1
+        raise CommandError(f"{name} has more than {MAX_LINES} lines; split it.")
+
     try:
         with open(name, "rb") as file:
-            for _ in range(MAX_LINES):
-                line = file.readline(MAX_LINE + 1)
-                if not line:
-                    break
-                if line.strip():
-                    try:
-                        found.append(read_line(line))
-                    except RequestLogError:
-                        bad += 1
-            else:
-                raise CommandError(f"{name} has more than {MAX_LINES} lines; split it.")
+            run.feed(records(file))
     except OSError as error:
         raise CommandError(f"{name} cannot be read: {error.strerror}.", Exit.UNREACHABLE) from None
-    return found, bad
+    return bad
 
 
-def _from_store(args: Namespace, place: Installation) -> list[LogRecord]:
-    """What the doors recorded of requests that they refused. A door does not know whose such a request was."""
-    from gambeson.guard.core.web.request_log import of_event
+def _from_store(args: Namespace, place: Installation) -> Iterator[LogRecord]:
+    """The request log, and what the doors recorded of requests that they refused and did not log. Of the latter a door
+    does not know whose they were."""
+    from msgspec import DecodeError
+    from msgspec.json import Decoder
+
+    from gambeson.guard.core.web.request_log import of_event, of_line
 
     from .shared import duration, moment, now
 
@@ -190,9 +204,31 @@ def _from_store(args: Namespace, place: Installation) -> list[LogRecord]:
         if args.since[:1].isdigit() and "-" not in args.since
         else moment(args.since)
     )
-    events: list[Event] = []
-    for kind in ("door.web.refused", "door.request"):
-        events += place.store.events.recent(kind, since, STORED)
-        events += place.organisation(args.org).events.query(kind=kind, since=since, limit=STORED)
-    found = (of_event(event) for event in {event.id: event for event in events}.values())
-    return [record for record in found if record is not None]
+    read = Decoder(dict[str, object]).decode
+    for line in place.store.requests.lines(since, place.organisation(args.org).id if args.org else ""):
+        try:
+            data = read(line.data)
+        except DecodeError:
+            continue
+        yield of_line(line.at, line.account, line.source, data)
+    refused = _events(args, place, "door.web.refused", since)
+    twins = {_key(event, delay) for event in refused for delay in (0, 1)}
+    shielded = [event for event in _events(args, place, "door.request", since) if _key(event) not in twins]
+    for event in (*refused, *shielded):
+        record = None if event.data.get("logged") else of_event(event)
+        if record is not None:
+            yield record
+
+
+def _events(args: Namespace, place: Installation, kind: str, since: float) -> list[Event]:
+    events = [
+        *place.store.events.recent(kind, since, STORED),
+        *place.organisation(args.org).events.query(kind=kind, since=since, limit=STORED),
+    ]
+    return list({event.id: event for event in events}.values())
+
+
+def _key(event: Event, delay: int = 0) -> tuple[object, ...]:
+    """What a shield's own event and the refusal that goes with it have in common."""
+    told = event.data
+    return event.source, told.get("host"), told.get("method"), int(event.at) - delay

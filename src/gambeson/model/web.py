@@ -107,7 +107,10 @@ class WebRequest:
 
     def header(self, name: str) -> str:
         """The first value of a header (lower-case name); empty for none."""
-        return next((value for key, value in self.headers if key == name), "")
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return ""
 
     def cookie(self, name: str) -> str:
         """The value of a cookie that came exactly once; empty for none or several."""

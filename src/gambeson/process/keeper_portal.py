@@ -4,8 +4,9 @@ The console faces browsers, so it is believed least of all who may ask:
 
 1. It gets nothing that administrators get beyond what a person may do for oneself: no audit heads, no hashes, no seals
    but those of TOTP secrets, no public keys.
-2. A session token is signed only for an enabled account, a live session and a site of the keeper's own snapshot, and
-   for at most 15 minutes. The octets are read again here; what was meant counts for nothing.
+2. A session token is signed only for an enabled account and a site of the keeper's own snapshot, a session that nobody
+   ended, and at most 15 minutes. The octets are read again here; what was meant counts for nothing. That there is such
+   a session, and what was proven in it, is the console's word.
 3. Whoever takes the console over guesses no faster than a stranger: wrong codes are counted by secret, verifiers by
    account.
 4. Session tokens, one-time codes and certificates are recorded before they are answered; what cannot be recorded is

@@ -20,6 +20,14 @@ class TlsVersion(StrEnum):
     TLS_1_3 = "1.3"
 
 
+class RequestLog(StrEnum):
+    """Of which requests at the web doors the shape is kept: none, those that no client makes, all."""
+
+    OFF = "off"
+    REFUSED = "refused"
+    ALL = "all"
+
+
 def _at(port: int) -> tuple[Address, ...]:
     return (Address("0.0.0.0", port),)  # noqa: S104 - the doors are for the internet
 
@@ -205,6 +213,22 @@ class Doors:
         "countries, and for the risk of a sign-in. It is read at start and at a reload.",
         "Empty: no country is known. Gambeson brings no table: they have licences of their own and age fast.",
         example='"/var/lib/GeoIP/GeoLite2-Country.mmdb"',
+    )
+    request_log: RequestLog = setting(
+        RequestLog.REFUSED,
+        choice(RequestLog),
+        "Of which requests at the web doors the shape is kept (path, parameters but those that look secret, names of "
+        "cookies, program, whose), for gambeson guard shields --replay: off, refused (what no client asks) or all.",
+        "all tells of an attack that came through before anybody knew it, and of what people read and when.",
+    )
+    request_log_days: int = setting(
+        90, whole(1, 3650), "With all: for how many days.", "Flaws are used for weeks before they are known."
+    )
+    request_log_max: int = setting(
+        1000000,
+        whole(1000, 100000000),
+        "With all: how many requests at most; the oldest go. About 700 octets each.",
+        "The disk does not fill. A person at a browser makes some thousand a day.",
     )
     proxy_protocol_from: tuple[str, ...] = setting(
         (),

@@ -76,6 +76,12 @@ class Authenticators(Scoped):
             rows = scope.rows(table, table.c.account == account, order=[table.c.created_at, table.c.id])
         return [authenticator_of(row) for row in rows]
 
+    def holders(self) -> frozenset[str]:
+        """The accounts that have one."""
+        table = schema.authenticators
+        with self._reading() as scope:
+            return frozenset(row.account for row in scope.rows(table))
+
     def add(
         self,
         account: str,

@@ -26,6 +26,7 @@ from .engine import EVERYWHERE, Database, open_databases
 from .errors import NotFound
 from .events import EventLog
 from .jobs import JobQueue
+from .requests import RequestLog
 from .scope import changing
 from .snapshot import SnapshotParts
 from .tenant import OrganisationStore, checked_url, insert_domain, named
@@ -40,6 +41,7 @@ class Store:
         self.event_database = events
         self.audit = AuditLog(control)
         self.events = EventLog(events)
+        self.requests = RequestLog(events)
         self.jobs = JobQueue(control)
 
     @classmethod

@@ -33,6 +33,19 @@ events = sa.Table(
     sa.Index("events_by_device", "organisation", "device", "at"),
 )
 
+# The request log: of each request at the web doors its shape. Many, short-lived, and read from one end to the other.
+requests = sa.Table(
+    "requests",
+    events_metadata,
+    Column("at", Float(53), primary_key=True),
+    _text("id", primary_key=True),
+    _text("organisation"),
+    _text("account"),
+    _text("door"),
+    _text("source"),
+    _text("data"),
+)
+
 cursors = sa.Table(
     "cursors",
     events_metadata,

@@ -21,12 +21,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from gambeson.model.event import Event
+from gambeson.model.event import REQUEST, Event
 
 from . import plain
 from .engine import EVERYWHERE, Database
 from .errors import BadValue, Conflict
-from .event_schema import cursors, events, failures
+from .event_schema import cursors, events, failures, requests
 from .scope import Scoped
 
 MAX_BATCH = 10_000
@@ -74,7 +74,8 @@ class EventLog:
     def append(
         self, batch: Sequence[Event], cursor: Cursor | None = None, *, failures: Iterable[Failure] = ()
     ) -> int:
-        """Stores a batch; gives how many of its events were new.
+        """Stores a batch; gives how many of its events were new. Lines of the request log go to their own table
+        (:mod:`.requests`) and are not counted.
 
         Where the spool's place is already at or past ``cursor.after``, nothing is done. Raises
         Conflict where ``cursor.before`` is not the stored place (somebody else reads that spool).
@@ -84,7 +85,10 @@ class EventLog:
         with self._database.write(EVERYWHERE) as conn:
             if cursor is not None and not _advance(conn, cursor):
                 return 0
-            rows, guesses = [_row(event) for event in batch], list(failures)
+            rows, guesses = [_row(event) for event in batch if event.kind != REQUEST], list(failures)
+            lines = [_line(event) for event in batch if event.kind == REQUEST]
+            if lines:
+                conn.execute(_statement(conn, requests, ["at", "id"]), lines)
             if not guesses and conn.dialect.name == "sqlite":
                 # Nobody asks which were new: one call for all rows, at half the cost. (PostgreSQL's driver does
                 # not count them then.)
@@ -230,9 +234,9 @@ def _insert(conn: Connection, rows: list[dict[str, object]]) -> set[str]:
     return {row.id for row in conn.execute(_statement(conn).returning(events.c.id), rows)}
 
 
-def _statement(conn: Connection) -> Any:
+def _statement(conn: Connection, table: sa.Table = events, key: Sequence[str] = ("id",)) -> Any:
     make = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    return make(events).on_conflict_do_nothing(index_elements=["id"])
+    return make(table).on_conflict_do_nothing(index_elements=list(key))
 
 
 def _count(conn: Connection, found: list[Failure]) -> None:
@@ -259,6 +263,11 @@ def _row(event: Event) -> dict[str, object]:
     except (BadValue, TypeError, ValueError):
         data = plain.dump({"_dropped": "the event's data was too large or not storable"})
     return row | {"at": _time(event.at), "data": data}
+
+
+def _line(event: Event) -> dict[str, object]:
+    row = _row(event)
+    return {column.name: row[column.name] for column in requests.columns}
 
 
 def _clean(value: object, limit: int) -> str:

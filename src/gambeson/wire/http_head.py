@@ -118,11 +118,12 @@ _names = _Names()
 class RequestReader:
     """Reads one whole head after the other. Keeps one llhttp parser as long as it can be used again."""
 
-    __slots__ = ("_block", "_ended", "_headers", "_parser", "_sorted", "_target")
+    __slots__ = ("_again", "_block", "_ended", "_headers", "_parser", "_sorted", "_target")
 
     def __init__(self) -> None:
         self._headers: list[tuple[bytes, bytes]] = []
         self._block = b""  # the last head without its first line
+        self._again: tuple[bytes, object, str, str, RequestHead] | None = None  # the last head, whole
         self._sorted: _Sorted | None = None
         self._target = b""
         self._ended = False
@@ -149,18 +150,23 @@ class RequestReader:
     def rest(self) -> None:
         """Forget the last head, and all that was worked out from it."""
         self._headers, self._block, self._target = [], b"", b""
-        self._sorted = self._parser = None
+        self._sorted = self._parser = self._again = None
 
     def read(self, head: bytes, *, sni: str, source: str, hosts: Container[str]) -> RequestHead:
         """Read one head, blank line included. Raises HeadError."""
-        # On one connection most requests carry the headers of the one before, octet for octet.
+        # On one connection most requests carry the headers of the one before, octet for octet, and some are the same.
+        again = self._again
+        if again is not None and again[0] == head and again[1] is hosts and again[2:4] == (sni, source):
+            return again[4]
         line, _, block = head.partition(b"\r\n")
         sorted_ = self._sorted
         if sorted_ is not None and block == self._block and len(head) <= MAX_HEAD:
             method, _, rest = line.partition(b" ")
             target, _, version = rest.partition(b" ")
             if version == b"HTTP/1.1" and method in _METHOD_NAMES and target.startswith(b"/"):
-                return _read(method, target, "1.1", sorted_, sni, source, hosts)
+                made = _read(method, target, "1.1", sorted_, sni, source, hosts)
+                self._again = (head, hosts, sni, source, made)
+                return made
         parser = self._parser or httptools.HttpRequestParser(self)
         self._parser = None
         self._ended = False

@@ -252,7 +252,7 @@ def test_serving_imports_and_opens_nothing(tmp_path: Path) -> None:
         "key_browser.get('/factors/new')\n"
         "c = keys.create(key_browser.options('create').text)\n"
         "assert key_browser.post('/factors/passkey', credential=c).location == '/factors'\n"
-        "assert key_browser.post('/devices/new', name='x', program='apple').status == 200\n"
+        "assert key_browser.post('/devices/new', name='x', program='ios-mail-imap').status == 200\n"
         "assert key_browser.get(f'/enter?host={MAIL}&state={STATE}&to=/').status == 303\n"
         "for path in ('/', '/nothing', '/static/portal.css', '/sign-in'): key_browser.get(path)\n"
         "new = sorted(m for m in set(sys.modules) - before)\n"

@@ -162,7 +162,7 @@ def secret_of(text: str) -> str:
 def test_a_phone_is_set_up_by_a_link_that_works_once_and_without_a_session() -> None:
     world, anna, browser = signed_in()
     assert "What do you set up?" in browser.get("/devices/new").text
-    added = browser.post("/devices/new", name="Anna’s phone", program="apple")
+    added = browser.post("/devices/new", name="Anna’s phone", program="ios-mail-imap")
     assert added.status == 200
     assert anna.devices[0].name == "Anna’s phone"
     assert anna.devices[0].doors == ("imap", "submission")
@@ -199,7 +199,7 @@ def test_the_profile_is_signed_and_openssl_agrees(tmp_path: Path) -> None:
     _world, _anna, browser = signed_in(
         signing_certificate=cert.read_bytes(), signing_key=key.read_bytes(), eas_host="mail.example.org:8443"
     )
-    link = link_of(browser.post("/devices/new", name="Phone", program="apple").text)
+    link = link_of(browser.post("/devices/new", name="Phone", program="ios-mail-exchange").text)
     assert "is signed by this portal" in browser.get(link).text
     given = browser.get(f"{link}/profile").body
     (tmp_path / "signed").write_bytes(given)
@@ -208,11 +208,8 @@ def test_the_profile_is_signed_and_openssl_agrees(tmp_path: Path) -> None:
     verified = subprocess.run(command, capture_output=True, check=False)
     assert verified.returncode == 0, verified.stderr
     profile = plistlib.loads(verified.stdout)
-    assert [p["PayloadType"] for p in profile["PayloadContent"]] == [
-        "com.apple.mail.managed",
-        "com.apple.eas.account",
-    ]
-    eas = profile["PayloadContent"][1]
+    [eas] = profile["PayloadContent"]
+    assert eas["PayloadType"] == "com.apple.eas.account"
     assert eas["Host"] == "mail.example.org:8443"
     assert eas["Password"].startswith("gam-")
     (tmp_path / "signed").write_bytes(given.replace(b"mail.example.org", b"evil.example.org"))
@@ -221,7 +218,7 @@ def test_the_profile_is_signed_and_openssl_agrees(tmp_path: Path) -> None:
 
 def test_with_a_certificate_the_profile_carries_the_identity() -> None:
     _world, _anna, browser = signed_in(certificate_host="device.example.org")
-    link = link_of(browser.post("/devices/new", name="Phone", program="apple", certificate="1").text)
+    link = link_of(browser.post("/devices/new", name="Phone", program="ios-mail-exchange", certificate="1").text)
     profile = plistlib.loads(browser.get(f"{link}/profile").body)
     kinds = {p["PayloadType"]: p for p in profile["PayloadContent"]}
     identity, eas = kinds["com.apple.security.pkcs12"], kinds["com.apple.eas.account"]

@@ -1,4 +1,5 @@
-"""What a mail listener says before anybody signs in: greeting, offers before and under TLS, certificate.
+"""What a listener says before anybody signs in: greeting, offers before and under TLS, certificate; of a web server the
+first line of its answer.
 
 Used on our own doors and on the mail servers behind them. Never sends a name or a password. Bounded in time,
 lines and octets.
@@ -94,9 +95,9 @@ def _verifying(endpoint: Endpoint, authorities: str) -> ssl.SSLContext:
 
 
 def _ask(endpoint: Endpoint, seconds: float, context: ssl.SSLContext, name: str) -> Answer:
-    line = _Line(endpoint, seconds)
+    line = _Line(endpoint, seconds, name)
     try:
-        talk = _TALKS[endpoint.door]
+        talk = _TALKS.get(endpoint.door, _http)
         if endpoint.tls is UpstreamTls.IMPLICIT:
             line.start_tls(context, name)
             greeting, after = talk(line, True)
@@ -118,7 +119,8 @@ def _ask(endpoint: Endpoint, seconds: float, context: ssl.SSLContext, name: str)
 
 
 class _Line:
-    def __init__(self, endpoint: Endpoint, seconds: float) -> None:
+    def __init__(self, endpoint: Endpoint, seconds: float, name: str) -> None:
+        self.name = name
         self._end = time.monotonic() + seconds
         if endpoint.unix:
             self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -229,6 +231,15 @@ def _sieve(line: _Line, greet: bool) -> tuple[str, frozenset[str]]:
     if not text.upper().startswith("OK"):
         raise ProbeError(f"it refuses us: {text[:80]!r}")
     return greeting, frozenset(offers)
+
+
+def _http(line: _Line, greet: bool) -> tuple[str, frozenset[str]]:
+    # HEAD changes nothing anywhere (RFC 9110 section 9.2.1). Any answer will do: a page may well be refused.
+    line.send(f"HEAD / HTTP/1.1\r\nHost: {line.name}\r\nConnection: close\r\n\r\n".encode())
+    status = line.read()
+    if not status.startswith("HTTP/1."):
+        raise ProbeError(f"this is no web server: {status[:80]!r}")
+    return status, frozenset()
 
 
 def _words(text: str, mechanisms: str) -> set[str]:

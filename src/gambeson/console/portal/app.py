@@ -21,6 +21,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
 from gambeson.guard.core.throttle import ThrottleLimits
+from gambeson.guard.core.web.clients import load_clients
 from gambeson.process.messages import Message
 from gambeson.process.portal_messages import DoorPortalAsk
 
@@ -182,6 +183,7 @@ def make_portal(
     for codec in CODECS:
         codecs.lookup(codec)
     Signer(settings.signing_certificate, settings.signing_key)
+    load_clients()
     boxes = Boxes(settings.absolute)
     services = Services(
         backend=backend,

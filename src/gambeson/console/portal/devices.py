@@ -7,13 +7,13 @@ nothing secret and does not use it up, so no preview of a chat program can.
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from gambeson.model import device_secret
 from gambeson.process.messages import Published
-from gambeson.process.portal_messages import DeviceAdd, DeviceEnd, OwnDevice, Person, SessionRow
+from gambeson.process.portal_messages import DeviceAdd, DeviceEnd, OwnDevice, SessionRow
 
-from . import profile, sessions
+from . import profile, programs, sessions
 from .backend import BackendGoneError, DeniedError, ask
 from .links import Setup
 from .qr import svg
@@ -21,7 +21,6 @@ from .routing import get, post
 from .services import Services
 from .visit import ProblemError, Reply, Visit, go
 
-PROGRAMS = ("apple", "thunderbird", "other")
 MAX_NAME = 60
 IDENTITY_PASSWORD_OCTETS = 9
 
@@ -33,12 +32,14 @@ async def new(s: Services, visit: Visit) -> Reply:
 
 
 def _form(s: Services, row: SessionRow, error: str = "", status: int = 200, name: str = "") -> Reply:
+    offered = programs.offered(s.settings, s.texts)
     values = {
         "session": row,
         "error": error,
         "name": name,
-        "programs": PROGRAMS,
-        "certificates": bool(s.settings.certificate_host),
+        "programs": offered,
+        "refused": programs.refused(s.settings),
+        "certificates": ", ".join(one.name for one in offered if one.certificate),
     }
     return Reply(status, "device_new", values)
 
@@ -47,8 +48,8 @@ async def add(s: Services, visit: Visit) -> Reply:
     """Register the device and show how to set it up."""
     row = await sessions.fresh(s, visit, "device")
     person = await sessions.owner(s, row)
-    name, program = _name(visit), visit.given("program")
-    if program not in PROGRAMS:
+    name, program = _name(visit), programs.find(s.settings, s.texts, visit.given("program"))
+    if program is None:
         raise ProblemError(400)
     if not name:
         return _form(s, row, "device.name-missing", 422)
@@ -56,7 +57,7 @@ async def add(s: Services, visit: Visit) -> Reply:
     message = DeviceAdd(
         account=person.account,
         name=name,
-        doors=s.settings.device_doors,
+        doors=program.doors,
         public_id=secret.public_id,
         verifier=await s.backend.verifier(secret.text),
         at=visit.at,
@@ -67,7 +68,7 @@ async def add(s: Services, visit: Visit) -> Reply:
     except DeniedError:
         return _form(s, row, "device.refused", 409, name)
     identity, password = b"", ""
-    if program == "apple" and visit.given("certificate") == "1" and s.settings.certificate_host:
+    if program.certificate and visit.given("certificate") == "1":
         password = s.random(IDENTITY_PASSWORD_OCTETS).hex()
         try:
             identity = await s.backend.certificate(person.account, device.id, name, person.address, password)
@@ -78,7 +79,7 @@ async def add(s: Services, visit: Visit) -> Reply:
     await s.backend.publish()
     await sessions.tell(s, visit, "portal.device.added", person, name)
     setup = Setup(
-        program=program,
+        program=program.id,
         account=person.account,
         device=device.id,
         name=name,
@@ -87,23 +88,33 @@ async def add(s: Services, visit: Visit) -> Reply:
         secret=secret.text,
         identity=identity,
         identity_password=password,
+        doors=program.doors,
     )
-    return _added(s, row, person, setup, visit.at)
+    return _added(s, row, setup, visit.at)
 
 
-def _added(s: Services, row: SessionRow, person: Person, setup: Setup, now: float) -> Reply:
+def _added(s: Services, row: SessionRow, setup: Setup, now: float) -> Reply:
     link = f"{s.settings.origin}/d/{s.links.make(setup, now)}"
     values = {
         "session": row,
-        "setup": setup,
-        "address": person.address,
         "link": link,
         "qr": svg(link, s.texts("device.qr")),
         "minutes": int(s.settings.link_seconds // 60),
-        "services": s.settings.mail,
-        "eas_host": s.settings.eas_host,
+        **_shown(s, setup),
     }
     return Reply(page="device_added", values=values)
+
+
+def _shown(s: Services, setup: Setup) -> dict[str, object]:
+    """What the pages say of the program and its servers. Raises ProblemError(404) where it is offered no more."""
+    program = programs.find(s.settings, s.texts, setup.program)
+    if program is None:
+        raise ProblemError(404, "device.link-over")
+    autoconfig = ""
+    if program.autoconfig and s.settings.autoconfig:
+        autoconfig = f"{s.settings.autoconfig}?{urlencode({'emailaddress': setup.address})}"
+    services = programs.rows(s.settings, setup.doors)
+    return {"setup": setup, "program": program, "services": services, "autoconfig": autoconfig}
 
 
 async def look(s: Services, visit: Visit) -> Reply:
@@ -113,7 +124,7 @@ async def look(s: Services, visit: Visit) -> Reply:
     if setup is None:
         raise ProblemError(404, "device.link-over")
     signed = signer(s).able
-    values = {"setup": setup, "path": f"/d/{quote(token, safe='')}", "signed": signed}
+    values = {"path": f"/d/{quote(token, safe='')}", "signed": signed, **_shown(s, setup)}
     return Reply(page="device_link", values=values)
 
 
@@ -122,7 +133,8 @@ async def give_profile(s: Services, visit: Visit) -> Reply:
     if visit.method != "GET":
         raise ProblemError(405)
     setup = s.links.look(visit.path["token"], visit.at)
-    if setup is None or setup.program != "apple":
+    program = programs.find(s.settings, s.texts, setup.program) if setup is not None else None
+    if setup is None or program is None or not program.profile:
         raise ProblemError(404, "device.link-over")
     s.links.take(visit.path["token"], visit.at)
     body = signer(s).sign(profile.profile(s.settings, setup))
@@ -135,8 +147,7 @@ async def show_secret(s: Services, visit: Visit) -> Reply:
     setup = s.links.take(visit.path["token"], visit.at)
     if setup is None:
         raise ProblemError(404, "device.link-over")
-    values = {"setup": setup, "services": s.settings.mail, "eas_host": s.settings.eas_host}
-    return Reply(page="device_table", values=values)
+    return Reply(page="device_table", values=_shown(s, setup))
 
 
 def signer(s: Services) -> profile.Signer:

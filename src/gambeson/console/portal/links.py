@@ -15,8 +15,8 @@ TOKEN_OCTETS = 32
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the link gives: ``program`` is apple, thunderbird or other. ``identity`` is PKCS#12 (with its password)
-    where the device has a certificate. repr hides the secrets."""
+    """What the link gives: ``program`` is the id of the mail program, ``doors`` what the device may open.
+    ``identity`` is PKCS#12 (with its password) where the device has a certificate. repr hides the secrets."""
 
     program: str
     account: str
@@ -27,6 +27,7 @@ class Setup:
     secret: str = field(repr=False)
     identity: bytes = field(default=b"", repr=False)
     identity_password: str = field(default="", repr=False)
+    doors: tuple[str, ...] = ()
 
 
 class Links:

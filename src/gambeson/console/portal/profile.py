@@ -1,7 +1,8 @@
 """Apple configuration profiles: a mail account, ready to install (Apple, "Configuration Profile Reference").
 
-``com.apple.mail.managed`` for IMAP and submission, ``com.apple.eas.account`` for ActiveSync, and where the device has a
-certificate ``com.apple.security.pkcs12``, which the ActiveSync account refers to. Signed as CMS (RFC 5652) with the
+``com.apple.eas.account`` for ActiveSync, ``com.apple.ews.account`` for a Mac, else ``com.apple.mail.managed`` for IMAP
+and submission: one account, so that no mailbox shows twice. Where the device has a certificate
+``com.apple.security.pkcs12``, which the ActiveSync account refers to. Signed as CMS (RFC 5652) with the
 portal's own TLS key, which every phone knows to trust.
 """
 
@@ -62,12 +63,14 @@ def profile(settings: PortalSettings, setup: Setup) -> bytes:
             "PayloadCertificateFileName": "identity.p12",
         }
         payloads.append(item)
-    services = {service.door: service for service in settings.mail}
-    if "imap" in services and "submission" in services:
-        payloads.append(_mail(setup, services["imap"], services["submission"]))
+    services = {service.door: service for service in settings.mail if service.door in setup.doors}
     host = settings.certificate_host if identity else settings.eas_host
-    if host:
+    if host and "eas" in setup.doors:
         payloads.append(_eas(setup, host, identity))
+    elif host and "ews" in setup.doors:
+        payloads.append(_ews(setup, host))
+    elif "imap" in services and "submission" in services:
+        payloads.append(_mail(setup, services["imap"], services["submission"]))
     return plistlib.dumps(
         {
             "PayloadType": "Configuration",
@@ -116,6 +119,19 @@ def _eas(setup: Setup, host: str, identity: str) -> dict[str, Any]:
     else:
         item["Password"] = setup.secret
     return item
+
+
+def _ews(setup: Setup, host: str) -> dict[str, Any]:
+    name, _, port = host.partition(":")
+    return _payload(setup, "com.apple.ews.account", "ews") | {
+        "EmailAddress": setup.address,
+        "Host": name,
+        "Port": int(port or 443),
+        "Path": "/EWS/Exchange.asmx",
+        "SSL": True,
+        "UserName": setup.address,
+        "Password": setup.secret,
+    }
 
 
 def _payload(setup: Setup, kind: str, part: str) -> dict[str, Any]:

@@ -137,7 +137,7 @@ async def options(s: Services, visit: Visit) -> Reply:
     challenge = s.random(CHALLENGE_OCTETS)
     cookies: list[str] = []
     rp_id = s.settings.rp_id
-    match visit.given("for"):
+    match visit.query.get("for", ""):
         case "alone":
             step = Step(Purpose.PASSKEY, visit.source, visit.at + s.settings.step_seconds)
             s.steps.drop(visit.cookie_hash(STEP))

@@ -34,8 +34,10 @@ class MailService:
 @dataclass(frozen=True, slots=True)
 class PortalSettings:
     """``origin`` is the portal's own, as browsers send it (``https://login.example.org:8443``). ``mail`` are the
-    services that a device is set up with, ``eas_host`` the ActiveSync name (with port), ``certificate_host`` the name
-    where devices show certificates; empty: not offered. ``signing_certificate`` (PEM, the chain after the leaf) and
+    services that a device is set up with, ``eas_host`` the name (with port) of ActiveSync and of the other
+    ``web_doors`` that are set up, ``certificate_host`` the name where devices show certificates; empty: not offered.
+    ``cloud_clients``: programs that read through their maker's cloud may be set up. ``autoconfig`` is the URL at which
+    programs find the mail services. ``signing_certificate`` (PEM, the chain after the leaf) and
     ``signing_key`` (PEM) sign Apple profiles; empty: they go out unsigned and the page says so. ``known_key`` (32
     octets, kept) signs the cookies of known browsers; empty: it is derived from ``signing_key``, or, where there is
     none, made anew at every start. Seconds: ``idle`` and ``absolute`` bound a session, ``fresh`` is how long a second
@@ -48,6 +50,9 @@ class PortalSettings:
     mail: tuple[MailService, ...] = ()
     eas_host: str = ""
     certificate_host: str = ""
+    web_doors: tuple[str, ...] = ("eas", "autodiscover")
+    cloud_clients: bool = False
+    autoconfig: str = ""
     signing_certificate: bytes = b""
     signing_key: bytes = b""
     known_key: bytes = b""
@@ -87,8 +92,16 @@ class PortalSettings:
 
     @property
     def device_doors(self) -> tuple[str, ...]:
-        """The doors that a new device gets: those it is set up for."""
+        """The doors that a new device gets where nobody knows the program: mail and ActiveSync."""
         doors = dict.fromkeys(service.door for service in self.mail)
         if self.eas_host:
             doors["eas"] = None
+        return tuple(doors)
+
+    @property
+    def all_doors(self) -> tuple[str, ...]:
+        """The doors of programs that are set up here."""
+        doors = dict.fromkeys(service.door for service in self.mail)
+        if self.eas_host or self.certificate_host:
+            doors |= dict.fromkeys(self.web_doors)
         return tuple(doors)

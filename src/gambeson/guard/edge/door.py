@@ -42,6 +42,7 @@ from .tls import DoorTls
 from .upstream import Patience, Unreachable, UpstreamSide, UpstreamTrust
 from .web.life import Life
 from .web.refusals import Refusals
+from .web.request_log import RequestLog
 from .wheel import Wheel
 
 _JUDGE_EVERY = 30.0  # seconds; credentials, exceptions and modes also end by time alone
@@ -74,6 +75,7 @@ class Door:
         self.throttle = Throttle(settings.throttle, settings.throttle_key)
         self.sightings = Sightings()
         self.quota = HourlyQuota()
+        self.request_log = RequestLog(self) if settings.web.request_log == "all" else None
         self.flood = Flood()
         self.admission = Admission(self)
         self.registry = Registry(self.wheel)
@@ -399,6 +401,8 @@ class DoorServer:
         await asyncio.sleep(0)
         if self._judging is not None:
             self._judging.cancel()
+        if door.request_log is not None:
+            door.request_log.close()
         door.wheel.stop()
 
     def _stop_accepting(self) -> None:

@@ -48,3 +48,30 @@ class Recorder:
             source=source,
             data=data,
         )
+
+    def record_at(
+        self,
+        at: float,
+        kind: str,
+        *,
+        identity: Identity | None,
+        organisation: str,
+        door: str,
+        source: str,
+        **data: object,
+    ) -> bool:
+        """Write one event that happened at ``at`` (seconds since 1970). ``organisation`` is told where nobody was
+        proven."""
+        if identity is not None:
+            data["claimed"] = identity.claimed
+            organisation = identity.organisation
+        return self._spool.append(
+            kind,
+            at,
+            organisation=organisation,
+            account=identity.account if identity is not None else "",
+            device=identity.device if identity is not None else "",
+            door=door,
+            source=source,
+            data=data,
+        )

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from gambeson.guard.core.web.canonical import forms, plain, plain_path, resolved, squeezed
 from gambeson.guard.core.web.shield_source import Case, Shield
+from gambeson.guard.core.web.replay import LogRecord, replay
 from gambeson.guard.core.web.shields import (
-    LogRecord,
     ShieldError,
     load_shields,
     parse_shield,
-    replay,
 )
 from gambeson.guard.data import texts
 from gambeson.model.web import Product, WebRequest

@@ -11,8 +11,9 @@ from __future__ import annotations
 import ipaddress
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from typing import Any
 
@@ -24,7 +25,7 @@ MAX_AGENT = 512  # characters of a name that are looked at
 MAX_KNOWN = 512  # names whose program is kept
 NOT_TRIED = "not tried here"
 _REQUIRED = ("name", "doors", "protocols", "credentials", "rung", "steps", "source", "tried")
-_KEYS = frozenset((*_REQUIRED, "cloud", "agents", "samples", "networks", "operations", "breaks"))
+_KEYS = frozenset((*_REQUIRED, "cloud", "agents", "samples", "networks", "operations", "breaks", "setup"))
 _OPERATION = re.compile(r"[A-Z][A-Za-z]{2,63}\Z")
 
 
@@ -32,13 +33,22 @@ class ClientError(ValueError):
     """A file does not describe a program. One sentence that names file and key."""
 
 
+class SetUp(StrEnum):
+    """How a person sets a program up with what the portal gives."""
+
+    PROFILE = "profile"  # an Apple configuration profile; by hand too
+    AUTOCONFIG = "autoconfig"  # it finds the servers by the address; the secret is typed
+    STEPS = "steps"  # by hand, from a table
+    ADMINISTRATOR = "administrator"  # not by a person at the portal
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """One program. ``id`` is the file's name; ``doors`` it comes to; ``protocols`` for people; ``credentials`` it can
     show; ``rung`` the best it reaches; ``cloud``: it reads through its maker's cloud, from ``networks`` where known;
     ``agents`` are patterns for the beginning of what it calls itself, ``samples`` such names; ``operations`` are the
-    EWS operations it makes; ``steps`` to set it up, ``breaks`` that are known, ``source`` of this, and when it was last
-    ``tried``."""
+    EWS operations it makes; ``setup`` is the way and ``steps`` what to do after the portal's "add a device"; ``breaks``
+    that are known, ``source`` of this, and when it was last ``tried``."""
 
     id: str
     name: str
@@ -55,6 +65,7 @@ class Client:
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     operations: frozenset[str] = frozenset()
     breaks: tuple[str, ...] = ()
+    setup: SetUp = SetUp.STEPS
 
 
 class Clients:
@@ -120,6 +131,7 @@ def parse_client(text: str, name: str) -> Client:
             networks=tuple(ipaddress.ip_network(network) for network in _texts(table, "networks")),
             operations=frozenset(_texts(table, "operations")),
             breaks=_texts(table, "breaks"),
+            setup=SetUp(table.get("setup", SetUp.STEPS)),
         )
     except (ValueError, re.error) as error:
         raise ClientError(f"{name}: {error}.") from None
@@ -170,10 +182,28 @@ def document(clients: Clients) -> str:
         )
     for one in clients.all:
         out += ["", f'<a id="{one.id}"></a>', f"## {one.name}", "", f"{one.protocols}", ""]
-        out += [f"{number}. {step}" for number, step in enumerate(one.steps, 1)]
+        out += [f"{number}. {step}" for number, step in enumerate(_all_steps(one), 1)]
         if one.breaks:
             out += ["", "Known breaks:", "", *(f"- {text}" for text in one.breaks)]
         if one.operations:
             out += ["", f"EWS operations: {', '.join(sorted(one.operations))}."]
         out += ["", f"Source: {one.source}"]
     return "\n".join(out) + "\n"
+
+
+def readme_table(clients: Clients) -> str:
+    """The short table of README.md."""
+    out = ["| program | doors | credential | rung | tried |", "|---|---|---|---|---|"]
+    for one in clients.all:
+        cloud = ", through a cloud" if one.cloud else ""
+        kinds = ", ".join(kind.value for kind in one.credentials)
+        doors = ", ".join(door.value for door in one.doors)
+        out.append(f"| {one.name}{cloud} | {doors} | {kinds} | {one.rung.word} | {one.tried} |")
+    return "\n".join(out) + "\n"
+
+
+def _all_steps(one: Client) -> Iterator[str]:
+    """With the first one, which the portal leaves out: whoever reads it there has done it."""
+    if one.setup is not SetUp.ADMINISTRATOR and not one.cloud:
+        yield f"Sign in at the portal and choose \"Add a device\", then \"{one.name}\"."
+    yield from one.steps

@@ -1,12 +1,17 @@
-"""Stored requests, to run shields over: one JSON object a line, or an event that a door recorded.
+"""Stored requests, to run shields over: one JSON object a line, an event that a door recorded, or a line of its
+request log.
 
 A line has ``time`` (seconds since 1970, or RFC 3339), ``method``, ``host``, ``path`` and, where known, ``query``,
 ``cookies`` (a list of names, or an object), ``agent``, ``source``, ``admitted`` and ``product``.
+
+What a door writes has no secret: of cookies the names only, no other header than the program's name and the type of the
+body, and of parameters whose name or text looks like a secret's the name only.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -14,13 +19,28 @@ from typing import Any
 from gambeson.model.event import Event
 from gambeson.model.web import Product, WebRequest
 
-from .shields import LogRecord
+from .canonical import plain
+from .replay import LogRecord
+from .verdict import Forward
 
 MAX_LINE = 65536
 MAX_LINES = 10_000_000
 MAX_TEXT = 16384
 MAX_COOKIES = 200
 MAX_KEPT = 1000  # characters of a query in a record
+MAX_TARGET = 2000  # characters of path and query in the request log
+HIDDEN = "***"
+FORWARDED, SENT, ANSWERED, LEFT = "forwarded", "sent", "answered", "left"
+_REACHED: Mapping[str, bool | None] = {FORWARDED: True, SENT: None, ANSWERED: False, LEFT: False}
+# What secrets are called, wherever in a name; and short names that are one.
+_SECRET = re.compile(
+    "code|token|pass|pwd|secret|credential|auth|session|ticket|assertion|signature|canary|jwt|saml|nonce|api.?key"
+    r"|^(?:[_x-]*)(?:sid|sig|otp|totp|pin|key|state|hash|hmac|mac)$"
+)
+_INSIDE = re.compile(
+    "(?:code|token|pass|pwd|secret|credential|auth|session|ticket|sig|key|jwt|saml)[a-z_-]*[=:]"
+)
+_BETWEEN = re.compile("([&;])")
 
 
 class RequestLogError(ValueError):
@@ -59,10 +79,83 @@ def shape(request: WebRequest | None, reason: str) -> dict[str, Any]:
     if request is None or not reason.startswith(("never", "shield")):
         return {}
     return {
-        "query": request.query[:MAX_KEPT],
+        "query": without_secrets(request.query)[:MAX_KEPT],
         "cookies": [name[:64] for name, _ in request.cookies[:20]],
         "agent": request.header("user-agent")[:200],
     }
+
+
+def without_secrets(query: str) -> str:
+    """A query with ``***`` for every value that is, or holds, what is named as secrets are. Names are read through
+    their escapes."""
+    if "=" not in query and "%3" not in query:
+        return query
+    return "".join([_pair(piece) for piece in _BETWEEN.split(query[: 8 * MAX_TARGET])])
+
+
+def _pair(text: str) -> str:
+    name, mark, value = text.partition("=")
+    if not mark:
+        return HIDDEN if _INSIDE.search(plain(text)) else text
+    if value and (_SECRET.search(plain(name)) or _INSIDE.search(plain(value))):
+        return f"{name}={HIDDEN}"
+    return text
+
+
+def logged(
+    request: WebRequest, verdict: str, status: int, rule: str, forward: Forward | None = None
+) -> dict[str, Any]:
+    """A line of the request log, but when, from where and whose. ``verdict`` is ``forwarded`` (``status`` is the mail
+    server's), ``sent`` (it went there, no answer was seen), ``answered`` (by the door) or ``left`` (the client did,
+    before anything went on)."""
+    target = f"{request.path}?{without_secrets(request.query)}" if request.query else request.path
+    return {
+        "method": request.method,
+        "host": request.host,
+        "path": request.canonical[:MAX_TARGET],
+        "target": target[:MAX_TARGET],
+        "cookies": [name[:64] for name, _ in request.cookies[:40]],
+        "agent": request.header("user-agent")[:200],
+        "type": request.header("content-type")[:100],
+        "lane": _lane(rule, forward),
+        "rule": rule[:120],
+        "verdict": verdict,
+        "status": status,
+        "site": forward.site.name if forward is not None else "",
+        "product": forward.site.product.value if forward is not None else "",
+    }
+
+
+def _lane(rule: str, forward: Forward | None) -> str:
+    if forward is None:
+        return "never" if rule.startswith(("never", "shield")) else ""
+    if forward.access is None:
+        return "public"
+    return "web" if forward.access.identity.session else "device"
+
+
+def of_line(at: float, account: str, source: str, data: Mapping[str, object]) -> LogRecord:
+    """The request of a line of the request log, whatever a door wrote there."""
+    path, _, query = _said(data, "target").partition("?")
+    product = _PRODUCTS.get(_said(data, "product"))
+    cookies = data.get("cookies")
+    return LogRecord(
+        at,
+        _said(data, "method") or "GET",
+        _said(data, "host"),
+        path,
+        query,
+        tuple([(str(name), "") for name in cookies]) if isinstance(cookies, list) else (),
+        _said(data, "agent"),
+        _REACHED.get(_said(data, "verdict")),
+        source,
+        product,
+        _said(data, "claimed") or account,
+        _said(data, "rule"),
+    )
+
+
+_PRODUCTS = {product.value: product for product in Product}
 
 
 def of_event(event: Event) -> LogRecord | None:
@@ -81,6 +174,7 @@ def of_event(event: Event) -> LogRecord | None:
         _said(told, "agent"),
         False,
         event.source,
+        rule=_said(told, "reason"),
     )
 
 

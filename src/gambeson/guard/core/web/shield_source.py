@@ -53,6 +53,7 @@ _REQUEST = frozenset(
         "parameter",
         "body",
         "limit",
+        "whole",
     ]
 )
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{1,60}")
@@ -69,7 +70,8 @@ class Condition:
     """All that is given must hold. Patterns are searched in the canonical forms (:mod:`.canonical`): ``path`` and
     ``url`` (path?query) in each of their readings; ``contains`` are texts that must all be in the url. Names are
     squeezed; ``cookie_twice`` are cookies of which one comes more than once; with ``unlike`` the parameter must come
-    and not match. A condition with ``body`` is asked only once the first ``limit`` octets are there."""
+    and not match. A condition with ``body`` is asked only once the first ``limit`` octets are there; with ``whole`` a
+    body that is longer than these holds too, for nobody knows what is in the rest."""
 
     methods: frozenset[str] = frozenset()
     contains: tuple[str, ...] = ()
@@ -87,6 +89,7 @@ class Condition:
     unlike: re.Pattern[str] | None = None
     body: re.Pattern[str] | None = None
     limit: int = 0
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +236,7 @@ def _condition(item: dict[str, object]) -> Condition:
         _pattern(parameter, "unlike"),
         body,
         limit,
+        item.get("whole", False) is True,
     )
 
 

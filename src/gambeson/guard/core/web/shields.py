@@ -4,7 +4,7 @@ The grammar (:mod:`.grammar`) already lets none of them through. A shield says w
 second time where a grammar was too wide, and changes answers where a flaw is in the browser. Conditions are matched on
 the canonical forms of a request (:mod:`.canonical`), so that a disguise does not help.
 
-:func:`replay` runs shields over stored request logs: a new one tells whether the flaw was tried before anybody knew it.
+:mod:`.replay` runs them over stored request logs: a new one tells whether the flaw was tried before anybody knew it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from functools import cache
 from urllib.parse import unquote_plus
 
@@ -24,16 +23,7 @@ from .canonical import Forms, forms, path_forms, plain, plain_path, squeezed
 from .shield_source import Condition, Shield, ShieldError, read_shield
 from .verdict import ResponseAction
 
-__all__ = [
-    "LogRecord",
-    "Replayed",
-    "ShieldError",
-    "ShieldHit",
-    "ShieldSet",
-    "load_shields",
-    "parse_shield",
-    "replay",
-]
+__all__ = ["ShieldError", "ShieldHit", "ShieldSet", "load_shields", "parse_shield"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,66 +35,6 @@ class ShieldHit:
     cve: str
     sentence: str
     cves: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LogRecord:
-    """One line of a stored request log. ``time`` is in seconds since 1970; ``cookies`` the pairs, or names alone with
-    empty values; ``admitted``: it was forwarded. ``product`` None: unknown, every shield is tried."""
-
-    time: float
-    method: str
-    host: str
-    path: str
-    query: str = ""
-    cookies: tuple[tuple[str, str], ...] = ()
-    agent: str = ""
-    admitted: bool = False
-    source: str = ""
-    product: Product | None = None
-
-    def request(self) -> WebRequest:
-        """The request as far as the log remembers it."""
-        headers = (("user-agent", self.agent),) if self.agent else ()
-        return WebRequest(
-            self.method.upper(),
-            self.host,
-            self.path,
-            self.query,
-            self.path.lower(),
-            (),
-            headers,
-            self.cookies,
-            self.source,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """What one shield found in a log. ``first`` is the time of the earliest hit and ``source`` who it was;
-    ``reached`` how many of the ``count`` hits went on to the mail server; ``days`` how long the first one came before
-    the flaw was public (negative: after). ``disclosed`` is that day."""
-
-    shield: str
-    cve: tuple[str, ...]
-    first: float
-    source: str
-    count: int
-    reached: int
-    days: int
-    disclosed: date
-
-    @property
-    def sentence(self) -> str:
-        """For people: when it was first seen and whether it came through."""
-        unit = "day" if abs(self.days) == 1 else "days"
-        when = f"{abs(self.days)} {unit} {'before' if self.days > 0 else 'after'} disclosure"
-        if self.days == 0:
-            when = "on the day of disclosure"
-        reached = f"yes, {self.reached} of {self.count}" if self.reached else "no"
-        return (
-            f"{', '.join(self.cve)} ({self.shield}): first seen {when}, reached the mail server: {reached}."
-        )
 
 
 class ShieldSet:
@@ -138,7 +68,7 @@ class ShieldSet:
         if not open_:
             return None
         seen = forms(request)
-        found = [table[number][0] for number in open_ if _holds(table[number][1], request, seen)]
+        found = [table[number][0] for number in open_ if holds(table[number][1], request, seen)]
         if not found:
             return None
         return _hit(found[0], found[1:]) if len(found) > 1 else self._hits[found[0].id]
@@ -155,7 +85,7 @@ class ShieldSet:
         alive: frozenset[int] | None = request.memo.get((self, product, body))
         if alive is None:
             seen = forms(request)
-            alive = frozenset(n for n, (_, one) in enumerate(table) if _headers_hold(one, request, seen))
+            alive = frozenset(n for n, (_, one) in enumerate(table) if headers_hold(one, request, seen))
             request.memo[self, product, body] = alive
         key = (product, body, request.method, request.path)
         left = self._paths.get(key)
@@ -165,7 +95,7 @@ class ShieldSet:
                 number
                 for number, (_, one) in enumerate(table)
                 if (not one.methods or request.method in one.methods)
-                and (one.path is None or _any(one.path, paths))
+                and (one.path is None or any_of(one.path, paths))
             )
             if len(request.path) <= _KEPT_PATH:
                 if len(self._paths) >= _MAX_KEPT:
@@ -186,7 +116,7 @@ class ShieldSet:
             shield
             for shield in self.shields
             if product in (None, shield.product)
-            and any(one.body is None and _holds(one, request, seen) for one in shield.conditions)
+            and any(one.body is None and holds(one, request, seen) for one in shield.conditions)
         )
 
     def wants_body(self, request: WebRequest, site: Site) -> int:
@@ -198,18 +128,21 @@ class ShieldSet:
         if not open_:
             return 0
         seen = forms(request)
-        return max((table[n][1].limit for n in open_ if _holds(table[n][1], request, seen)), default=0)
+        return max((table[n][1].limit for n in open_ if holds(table[n][1], request, seen)), default=0)
 
-    def match_body(self, request: WebRequest, site: Site, octets: bytes) -> ShieldHit | None:
-        """The shield that knows the beginning of this body; None for none."""
+    def match_body(
+        self, request: WebRequest, site: Site, octets: bytes, whole: bool = True
+    ) -> ShieldHit | None:
+        """The shield that knows this body by its beginning; None for none. ``whole``: that is all of it."""
         table = self._bodies.get(site.product)
         if table is None:
             return None
         seen, read = forms(request), ""
         for shield, condition in table:
-            if condition.body is not None and _holds(condition, request, seen):
+            if condition.body is not None and holds(condition, request, seen):
                 read = read or plain(unquote_plus(octets.decode("latin-1"), "latin-1"))
-                if condition.body.search(read[: condition.limit]):
+                longer = not whole or len(octets) > condition.limit
+                if (condition.whole and longer) or condition.body.search(read[: condition.limit]):
                     return self._hits[shield.id]
         return None
 
@@ -247,24 +180,24 @@ def _hit(shield: Shield, others: Iterable[Shield] = ()) -> ShieldHit:
     return ShieldHit(shield.id, shield.cve[0], sentence, tuple(flaws))
 
 
-def _holds(condition: Condition, request: WebRequest, seen: Forms) -> bool:
+def holds(condition: Condition, request: WebRequest, seen: Forms) -> bool:
     """All of the condition but the body. Cheap questions first."""
     if condition.methods and request.method not in condition.methods:
         return False
     if condition.contains and not any(all(text in url for text in condition.contains) for url in seen.urls):
         return False
-    if condition.path and not _any(condition.path, seen.paths):
+    if condition.path and not any_of(condition.path, seen.paths):
         return False
-    if condition.url and not _any(condition.url, seen.urls):
+    if condition.url and not any_of(condition.url, seen.urls):
         return False
     if condition.query and not condition.query.search(seen.query):
         return False
-    if not _headers_hold(condition, request, seen):
+    if not headers_hold(condition, request, seen):
         return False
     return not condition.parameter or _parameter_holds(condition, seen.query)
 
 
-def _headers_hold(condition: Condition, request: WebRequest, seen: Forms) -> bool:
+def headers_hold(condition: Condition, request: WebRequest, seen: Forms) -> bool:
     """What the condition says of headers and cookies, and nothing else."""
     if condition.cookie and not condition.cookie.search(seen.cookies):
         return False
@@ -282,7 +215,7 @@ def _headers_hold(condition: Condition, request: WebRequest, seen: Forms) -> boo
     return True
 
 
-def _any(pattern: re.Pattern[str], readings: tuple[str, ...]) -> bool:
+def any_of(pattern: re.Pattern[str], readings: tuple[str, ...]) -> bool:
     return any(pattern.search(one) for one in readings)
 
 
@@ -306,34 +239,6 @@ def _parameter_holds(condition: Condition, query: str) -> bool:
             if condition.unlike is not None and not condition.unlike.search(value):
                 return True
     return False
-
-
-def replay(shields: ShieldSet, records: Iterable[LogRecord]) -> tuple[Replayed, ...]:
-    """Run shields over a log in any order: one line for each shield that hit, the earliest first. Body conditions are
-    not asked, logs keep no bodies."""
-    found: dict[str, tuple[Shield, float, str, int, int]] = {}
-    for record in records:
-        for shield in shields.matches(record.request(), record.product):
-            _, first, source, count, reached = found.get(
-                shield.id, (shield, record.time, record.source, 0, 0)
-            )
-            if record.time < first:
-                first, source = record.time, record.source
-            found[shield.id] = (shield, first, source, count + 1, reached + record.admitted)
-    lines = (
-        Replayed(
-            shield.id,
-            shield.cve,
-            first,
-            source,
-            count,
-            reached,
-            (shield.disclosed - datetime.fromtimestamp(first, UTC).date()).days,
-            shield.disclosed,
-        )
-        for shield, first, source, count, reached in found.values()
-    )
-    return tuple(sorted(lines, key=lambda one: (one.first, one.shield)))
 
 
 def parse_shield(text: str, name: str) -> Shield:

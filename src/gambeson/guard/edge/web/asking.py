@@ -7,18 +7,20 @@ runs only where a verdict must be asked for elsewhere.
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from typing import Any
 
-from gambeson.guard.core.web.request_log import shape
+from gambeson.guard.core.web.request_log import ANSWERED, SENT, shape
 from gambeson.guard.core.web.verdict import Answer, Forward, Peek, Verdict
 from gambeson.wire.http_body import Chunked, Counted
 from gambeson.wire.http_head import MAX_HEAD, HeadError
 
-from .life import BUSY, OVER, Life, Phase
+from .life import BUSY, OVER, SENT_ON, Life, Phase
 from .pages import CONTINUE, octets, page
 
 _EMPTY_LINES = 4  # before a head (RFC 9112 section 2.2)
 _REST = 5.0  # seconds without a request, after which nothing of the last one is remembered
 _PATH = 300  # characters of a path in the record
+_IN_LOG: tuple[dict[str, Any], dict[str, Any]] = ({}, {"logged": True})  # so that nobody counts it twice
 _HEAD, _JUDGING, _PEEK, _BODY = Phase.HEAD, Phase.JUDGING, Phase.PEEK, Phase.BODY
 
 
@@ -37,13 +39,16 @@ class Asking(Life):
 
     # -- heads
 
-    def _pump(self) -> None:
-        """Read the next head, if it is there and its turn has come."""
+    def _pump(self, head: bytes = b"") -> None:
+        """Read the next head, if it is there and its turn has come. ``head`` is one that came before all that is
+        kept."""
         if self._pumping:
             return
         self._pumping = True
         kept = self._kept
         try:
+            if head:
+                self._request(head)
             while self.phase is _HEAD and kept and not self._slow_since:
                 empty = 0
                 while kept.startswith(b"\r\n"):
@@ -66,14 +71,17 @@ class Asking(Life):
     def _request(self, octets_: bytes) -> None:
         door = self.door
         self._arrived = door.loop.time()
-        self._head = self._body = None
-        self._requested = self._answered = False
+        self._head = self._body = self._peek = None
+        self._requested = self._answered = self._noted = False
+        self._going = None
         self._spoken = False
         if self._relay is not None:
             self._relay.answering = False
         try:
             head = self._reader.read(octets_, sni=self.sni, source=self.source, hosts=door.web_hosts)
         except HeadError as error:
+            if door.request_log is not None:
+                door.request_log.unread(octets_, self.sni, self.source, error)
             self._refuse_head(error)
             return
         self._head = head
@@ -196,6 +204,9 @@ class Asking(Life):
 
     def _answer(self, answer: Answer, reason: str) -> None:
         """Answer here. A refusal is recorded, on one connection only so many times."""
+        log = self.door.request_log
+        if log is not None:
+            self._note(SENT if self.phase in SENT_ON else ANSWERED, answer.status, reason)
         if (
             answer.status >= 400
             and reason
@@ -214,7 +225,8 @@ class Asking(Life):
                 host=request.host if request else self.sni,
                 path=request.canonical[:_PATH] if request else "",
                 listener=self._listener.name,
-                **shape(request, reason),
+                **(shape(request, reason) if self.door.settings.web.request_log != "off" else {}),
+                **_IN_LOG[log is not None],
             )
         left = self._arrived + answer.wait - self.door.loop.time() if answer.wait else 0.0
         if left > 0.0:
@@ -252,4 +264,6 @@ class Asking(Life):
         self._due_at(now + min(_REST, keep))
         if self._kept:
             self._pump()
+            if self.phase is _HEAD and self._kept:
+                self._arm(web.head)  # the next head has begun to come
         self._listen()

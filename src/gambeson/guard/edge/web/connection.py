@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from gambeson.guard.core.web.request_log import FORWARDED
 from gambeson.guard.core.web.verdict import Forward
 from gambeson.guard.edge.registry import proof_of, still_admitted
 from gambeson.wire.http_body import BodyError
@@ -39,8 +40,15 @@ class WebConnection(Asking):
         elif phase is _HEAD:
             kept = self._kept
             if not kept:
-                if data.find(b"\r\n\r\n") == len(data) - 4 and data[0] != 13 and not self._slow_since:
-                    self._request(data)
+                end = data.find(b"\r\n\r\n") + 4
+                if end > 3 and data[0] != 13 and not self._slow_since:
+                    if end == len(data):
+                        self._request(data)
+                    else:
+                        kept += data[end:]
+                        self._pump(data[:end])
+                        if self.phase is _HEAD and self._slow_since:
+                            self._hold(BUSY)
                     return
                 self._arm(self.door.settings.web.head)
             kept += data
@@ -81,6 +89,7 @@ class WebConnection(Asking):
             self.session.last = self.door.wheel.now
             self.session.until = forward.until
         self.idle = forward.idle
+        self._going = forward
         relay = self._relay
         if relay is None:
             relay = self._relay = Relay(self)
@@ -92,7 +101,9 @@ class WebConnection(Asking):
         keeper may be older, and only who is in the list of sessions was judged again meanwhile."""
         access, session, index = forward.access, self.session, self.door.index
         assert access is not None
-        if index is None or (session is not None and session.proof.request == access):
+        if index is None or (
+            session is not None and (session.proof.request is access or session.proof.request == access)
+        ):
             return True  # without a snapshot nobody is recorded, so nobody is admitted
         return still_admitted(proof_of(access, index), index, time.time())
 
@@ -239,6 +250,12 @@ class WebConnection(Asking):
     def upstream_ready(self) -> None:
         """The mail server takes octets again."""
         self._free(FULL)
+
+    def answering(self, status: int) -> None:
+        """The mail server has begun to answer with this status."""
+        forward = self._going
+        if forward is not None:
+            self._note(FORWARDED, status, forward.rule)
 
     def answered(self) -> None:
         """The answer has gone out whole."""

@@ -54,6 +54,7 @@ __all__ = ["DeviceCall", "DeviceRule", "LocalAnswer", "WebGate", "WebRules"]
 
 MOST_PEEKED = 262144  # octets of a body that rules and shields together may look at
 _VERDICTS = (Forward, Answer, Peek)
+_PASSED = "passed grammar and shields"
 _BARE = ResponseAction(drop=("set-cookie",))  # nobody has a session there
 _SWEEP_SECONDS = 20.0  # so that no secret is kept for more than a minute
 
@@ -137,6 +138,11 @@ class WebGate:
             if request.host in site.device_hosts:
                 return not_there(request, "own-path")
             return self._doorstep.judge(request, site)
+        # What headers, method and target alone decide is decided once for each on a connection.
+        asked = (site, request.method, request.path, request.query, request.body)
+        passed: tuple[object, Route, float] | None = request.memo.get(_PASSED)
+        if passed is not None and passed[0] == asked:
+            return self._lane(request, client, site, passed[1], passed[2])
         grammar = self._rules.grammars.get(site.product)
         route = (
             grammar.classify(request, site) if grammar is not None else Route(Lane.NEVER, rule="no-grammar")
@@ -157,12 +163,13 @@ class WebGate:
             return self._never(request, Route(Lane.NEVER, rule="service-worker"))
         idle, limit = grammar.idle(route), self._rules.shields.wants_body(request, site)
         if not limit:
+            request.memo[_PASSED] = (asked, route, idle)
             return self._lane(request, client, site, route, idle)
         if route.door in self.device_rules:
             limit = MOST_PEEKED
 
         def looked(octets: bytes, whole: bool) -> Verdict | Awaitable[Verdict]:
-            hit = self._rules.shields.match_body(request, site, octets)
+            hit = self._rules.shields.match_body(request, site, octets, whole)
             if hit is not None:
                 return self._shielded(request, hit)
             verdict = self._lane(request, client, site, route, idle)

@@ -9,7 +9,8 @@ import asyncio
 from enum import Enum, auto
 from typing import TYPE_CHECKING, cast
 
-from gambeson.guard.core.web.verdict import Peek, WebClient
+from gambeson.guard.core.web.request_log import LEFT, SENT
+from gambeson.guard.core.web.verdict import Forward, Peek, WebClient
 from gambeson.guard.edge.door_settings import ListenerSettings
 from gambeson.guard.edge.networks import canonical, prefix
 from gambeson.guard.edge.registry import Session
@@ -45,6 +46,9 @@ class Phase(Enum):
 OVER = (Phase.LINGER, Phase.CLOSING, Phase.CLOSED, Phase.HANDED_OVER)
 
 
+SENT_ON = (Phase.BODY, Phase.ANSWER)  # the request's head is at the mail server
+
+
 class Life(asyncio.Protocol):
     """See the module's docstring. ``source`` and ``port`` are the client's, never a proxy's. ``closes``: the
     connection ends with the answer that is under way."""
@@ -54,12 +58,14 @@ class Life(asyncio.Protocol):
         "_arrived",
         "_asked",
         "_body",
+        "_going",
         "_head",
         "_heard",
         "_holds",
         "_keep_until",
         "_kept",
         "_listener",
+        "_noted",
         "_peek",
         "_peeked",
         "_pumping",
@@ -128,6 +134,8 @@ class Life(asyncio.Protocol):
         self._relay: Relay | None = None
         self._site = ""
         self._refusals = 0
+        self._going: Forward | None = None  # the verdict by which the present request goes on
+        self._noted = False  # the present request is in the request log
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -216,13 +224,20 @@ class Life(asyncio.Protocol):
         """The connection is gone."""
         self._over("client closed")
 
-    def _pump(self) -> None:
+    def _pump(self, head: bytes = b"") -> None:
         """Read the next head, if it is there and its turn has come."""
         raise NotImplementedError
 
     def _late(self, now: float) -> float:
         """The deadline has passed: act. Returns when to ask again, 0.0 for never."""
         raise NotImplementedError
+
+    def _note(self, verdict: str, status: int, rule: str) -> None:
+        """Put the present request into the request log, where there is one and it is not there yet."""
+        log = self.door.request_log
+        if log is not None and self._head is not None and not self._noted:
+            self._noted = True
+            log.note(self._head.request, verdict, status, rule, self._going)
 
     # -- the end
 
@@ -303,6 +318,7 @@ class Life(asyncio.Protocol):
         """It is gone. Idempotent."""
         if self.phase in (Phase.CLOSED, Phase.HANDED_OVER):
             return
+        self._note(SENT if self.phase in SENT_ON else LEFT, 0, reason)
         self.phase = Phase.CLOSED
         if self._task is not None:
             self._task.cancel()

@@ -26,5 +26,7 @@ class WebLimits:
     linger: float = 2.0  # after an answer that ends the connection, so that it can be read
     linger_octets: int = 1048576  # of a body that nobody wants, read away meanwhile
     peek: int = 262144  # the most of a body that is held for a verdict
+    request_log: str = "refused"  # of which requests the shape is kept: off, refused, all
+    requests_logged: int = 200  # a second, with all; further ones are counted
     refusals: int = 10  # recorded one by one on one connection
     refusals_of_source: int = 100  # and of one source within 30 seconds; further ones are counted

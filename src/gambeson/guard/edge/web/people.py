@@ -78,7 +78,7 @@ class People:
         self.boxes = Basic()
         self._tokens = Tokens(door.keeper)
         self._ways: dict[WebSignIn, Way] = {
-            WebSignIn.AS_IS: AsIs(),
+            WebSignIn.AS_IS: AsIs(lambda: door.index),
             WebSignIn.BASIC: self.boxes,
             WebSignIn.TOKEN: Token(self._tokens),
             WebSignIn.HEADER: Header(self._tokens),

@@ -243,6 +243,8 @@ class Relay:
         client, forward, request = self._client, self._forward, self._head
         if upstream is not self._upstream or forward is None or request is None:
             return
+        if client.door.request_log is not None:
+            client.answering(head.status)
         if forward.rewrite is not None:
             self._held = (head, bytearray())
             self._hold(upstream, forward, piece, done)
@@ -376,6 +378,7 @@ class Relay:
         out = response_head(_bound_cookies(head, forward), forward.actions, forward.cookies)
         out = out[:-2] + b"connection: upgrade\r\nupgrade: websocket\r\n\r\n" + upstream.leftover()
         self._upstream = None
+        client.answering(101)
         taken = client.hand_over()
         if taken is None:
             transport.abort()

@@ -39,7 +39,9 @@ class Service:
             document = json.load(file)
         known = {**document["sessions"], **document["devices"]}
         self._answers = {
-            self._hashed(shown.encode()): f"HTTP/1.1 200 OK\r\nx-user: {name}\r\ncontent-length: 0\r\n\r\n".encode()
+            self._hashed(
+                shown.encode()
+            ): f"HTTP/1.1 200 OK\r\nx-user: {name}\r\ncontent-length: 0\r\n\r\n".encode()
             for shown, name in known.items()
         }
 

@@ -104,13 +104,17 @@ class Report:
     def text(self) -> str:
         """The whole document."""
         goals = "\n".join(["| goal | | measured | reached |", "|---|---|---|---|", *self._goals])
-        head = f"# The doors beside nginx and Dovecot\n\n{_machine()}"
+        head = f"# The doors beside nginx and Dovecot\n\n{machine(_programs())}"
         if self._quick:
             head += " Quick run: fewer rounds and sessions than the goals speak of."
         return "\n\n".join([head, goals, *self._sections]) + "\n"
 
 
-def _machine() -> str:
+def machine(programs: str, begin: float | None = None) -> str:
+    """One line about the machine. ``programs`` are those that were compared, with versions; ``begin`` is the load
+    average at the begin."""
+    shared = f"client, proxy and server share them (load average at the end {os.getloadavg()[0]:.1f}"
+    shared += ")" if begin is None else f", at the begin {begin:.1f})"
     model = next(
         (
             line.partition(":")[2].strip()
@@ -121,17 +125,21 @@ def _machine() -> str:
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     when = datetime.datetime.now(datetime.UTC).date().isoformat()
-    versions = f"Python {platform.python_version()} with {ssl.OPENSSL_VERSION.rsplit(' ', 3)[0]}"
+    python = f"Python {platform.python_version()} with {ssl.OPENSSL_VERSION.rsplit(' ', 3)[0]}"
+    return (
+        f"{when}: {os.cpu_count()} CPUs ({model}), {memory:.0f} GiB, Linux {platform.release()}, {python}, {programs}; "
+        f"{shared}."
+    )
+
+
+def _programs() -> str:
+    versions = []
     for command in (["dovecot", "--version"], ["nginx", "-v"]):
         try:
             environment = {**os.environ, "PATH": "/usr/sbin:/usr/bin:/bin"}
             done = subprocess.run(command, capture_output=True, text=True, env=environment)
             answer = (done.stdout + done.stderr).strip().partition(" (")[0].removeprefix("nginx version: ")
-            versions += f", {command[0] + ' ' if '/' not in answer else ''}{answer}"
+            versions.append(f"{command[0] + ' ' if '/' not in answer else ''}{answer}")
         except OSError:
             continue
-    load = os.getloadavg()[0]
-    return (
-        f"{when}: {os.cpu_count()} CPUs ({model}), {memory:.0f} GiB, Linux {platform.release()}, {versions}; "
-        f"client, proxy and mail server share them (load average at the end {load:.1f})."
-    )
+    return ", ".join(versions)

@@ -29,16 +29,24 @@ def _milliseconds(text: str, percent: str) -> float:
 
 def _script(folder: Path, ask: Ask) -> str:
     """wrk's, with the request that is sent again and again."""
-    def quoted(octets: bytes) -> str:
-        return '"' + "".join(f"\\{octet}" if octet < 32 or octet > 126 or octet in b'"\\' else chr(octet) for octet in octets) + '"'  # fmt: skip
 
-    def decimal(octets: bytes) -> str:
+    def quoted(octets: bytes) -> str:
         return '"' + "".join(f"\\{octet:03d}" for octet in octets) + '"'
 
     lines = [f'wrk.method = "{ask.method}"']
     lines += [f"wrk.headers[{quoted(k.encode())}] = {quoted(v.encode())}" for k, v in ask.headers.items()]
     if ask.body:
-        lines.append(f"wrk.body = {decimal(ask.body)}")
+        lines.append(f"wrk.body = {quoted(ask.body)}")
+    if ask.many:
+        # Every request has another address of this shape, as the pictures of a page have.
+        before, _, behind = ask.target.partition("anna")
+        lines += [
+            "local number = 0",
+            "request = function()",
+            "  number = (number + 1) % 997",
+            f"  return wrk.format(nil, {quoted(before.encode())} .. 'anna' .. number .. {quoted(behind.encode())})",
+            "end",
+        ]
     path = folder / "wrk.lua"
     path.write_text("\n".join(lines) + "\n")
     return str(path)
@@ -56,7 +64,16 @@ def requests(stage: WebStage, asks: list[str], rounds: int, seconds: int) -> dic
                 for_seconds = seconds if number >= 0 else 1  # the first round only warms up
                 script = _script(stage.folder, ask)
                 url = f"https://{HOST}:{contestant.port}{ask.target}"
-                command = [found("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{for_seconds}s", "--latency", "-s", script, url]
+                command = [
+                    found("wrk"),
+                    "-t1",
+                    f"-c{CONNECTIONS}",
+                    f"-d{for_seconds}s",
+                    "--latency",
+                    "-s",
+                    script,
+                    url,
+                ]
                 time.sleep(0.2)
                 before = used(contestant)
                 done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
@@ -91,7 +108,11 @@ def _bulk_job(stage: WebStage, contestant: Contestant, what: str) -> dict[str, A
     browsing = stage.browsing()
     ask = Ask(what, "GET", DOWN, browsing.headers)
     if what == "upload":
-        headers = {**browsing.headers, "Content-Type": "application/octet-stream", "Content-Length": str(LARGE)}
+        headers = {
+            **browsing.headers,
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(LARGE),
+        }
         ask = Ask(what, "POST", UP, headers)
     job = common(ask, contestant) | {"what": what, "ca": stage.ca}
     if what == "upload":
@@ -136,7 +157,8 @@ def idle(stage: WebStage, count: int) -> list[Row]:
             if opened.get("open") != number:
                 client.kill()
                 raise RuntimeError(f"{contestant.name}: only {opened}")
-            time.sleep(1.5)
+            if number == count:
+                time.sleep(35)  # long enough for what is only kept for the next request
             after = pss(pids)
             out, _ = client.communicate("\n", timeout=60)
             time.sleep(1.5)

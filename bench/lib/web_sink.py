@@ -14,7 +14,9 @@ import ssl
 import sys
 import threading
 
-ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: 1024\r\n\r\n" + bytes(1024)
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: 1024\r\n\r\n" + bytes(
+    1024
+)
 
 
 def serve(sock: ssl.SSLSocket) -> None:

@@ -50,13 +50,18 @@ class Ask:
     target: str
     headers: dict[str, str]
     body: bytes = b""
+    many: bool = False  # each request has another address
 
 
 def found(name: str) -> str:
     """The path of a program: from the environment (ENVOY_BIN, CADDY_BIN), beside this Python, or in PATH; empty for
     none."""
     beside = str(Path(sys.executable).parent)
-    return os.environ.get(f"{name.upper()}_BIN", "") or shutil.which(name, path=f"{beside}:/usr/sbin:/usr/bin") or ""
+    return (
+        os.environ.get(f"{name.upper()}_BIN", "")
+        or shutil.which(name, path=f"{beside}:/usr/sbin:/usr/bin")
+        or ""
+    )
 
 
 def missing() -> str:
@@ -129,7 +134,9 @@ class WebStage:
                 self.contestants.append(start(program))
             else:
                 self.absent[name] = "not installed here"
-        self.contestants.append(Contestant(OURS, self.gambeson.port("https"), [], self._our_parts(), ("doors",)))
+        self.contestants.append(
+            Contestant(OURS, self.gambeson.port("https"), [], self._our_parts(), ("doors",))
+        )
 
     # -- behind
 
@@ -145,7 +152,8 @@ class WebStage:
   server {{ listen 127.0.0.1:{self.backend} ssl backlog=1024; root {www};
     default_type application/octet-stream; keepalive_timeout 3600s; client_max_body_size 0;
     location / {{ return 200 "{"x" * 1024}"; }}
-    location = /owa/ {{ return 200 "{"x" * 1024}"; add_header Set-Cookie "ClientId=2E7B1C7D0F4A4E3F9C1B; path=/; secure";
+    location = /owa/ {{ return 200 "{"x" * 1024}";
+      add_header Set-Cookie "ClientId=2E7B1C7D0F4A4E3F9C1B; path=/; secure";
       add_header Set-Cookie "X-OWA-CANARY=c9pQr2xkW0mJ8f5tVbN1yA7uEoZ4sLhD; path=/; secure"; }}
     location = /owa/service.svc/s/GetFileAttachment {{ try_files /large =404; }} }}
 """,
@@ -205,10 +213,10 @@ http {{
 
     @property
     def _auth_request(self) -> str:
-        return f"""
-    location = /_decision {{ internal; proxy_pass http://decision; proxy_pass_request_body off;
+        return """
+    location = /_decision { internal; proxy_pass http://decision; proxy_pass_request_body off;
       proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;
-      proxy_set_header Content-Length ""; proxy_set_header X-Original-Uri $request_uri; }}
+      proxy_set_header Content-Length ""; proxy_set_header X-Original-Uri $request_uri; }
 """
 
     def _nginx(self, name: str, decision: str) -> Contestant:
@@ -357,7 +365,7 @@ address = "https://127.0.0.1:{self.sink}"
 
     # -- what is asked
 
-    def browsing(self) -> Ask:
+    def browsing(self, many: bool = False) -> Ask:
         """A page of OWA asks for something small, with the session cookie."""
         headers = {
             "User-Agent": AGENT,
@@ -370,7 +378,12 @@ address = "https://127.0.0.1:{self.sink}"
             "Sec-Fetch-Site": "same-origin",
             "Cookie": self.cookie,
         }
-        return Ask("a browser's request", "GET", PHOTO, headers)
+        name = "a browser, another address each time" if many else "a browser, the same request again"
+        return Ask(name, "GET", PHOTO, headers, many=many)
+
+    def browsing_on(self) -> Ask:
+        """The same, each time with another address."""
+        return self.browsing(True)
 
     def syncing(self) -> Ask:
         """A phone asks whether there is something new, with its device secret as Basic password."""
@@ -384,7 +397,7 @@ address = "https://127.0.0.1:{self.sink}"
             "X-MS-PolicyKey": "3942919513",
             "Authorization": self.device_header,
         }
-        return Ask("a phone's request", "POST", SYNC, headers, _NOTHING_NEW)
+        return Ask("a phone, the same Sync again", "POST", SYNC, headers, _NOTHING_NEW)
 
 
 def _version(command: list[str], prefix: str, word: int | None = None) -> str:

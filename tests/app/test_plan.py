@@ -35,6 +35,14 @@ def test_limits_are_shared_out_among_the_processes_rounded_up(
     assert limits.sessions == config.doors.max_sessions  # of each, as the settings say
 
 
+def test_how_requests_are_logged_reaches_doors_and_worker(tmp_path: Path) -> None:
+    text = "[doors]\nrequest_log = 'all'\nrequest_log_days = 7\nrequest_log_max = 5000\n"
+    for settings, expected in (("", ("refused", 90, 1_000_000)), (text, ("all", 7, 5000))):
+        plan = Planner(Place(tmp_path), loads(settings, "g.toml", tmp_path), ()).plan()
+        door, worker = DoorPlan.from_plain(plan.parameters("doors")), plan.parameters("worker")
+        assert (door.web.request_log, worker["request_log_days"], worker["request_log_max"]) == expected
+
+
 LDAP = "{portal}[ldap]\nurl = 'ldaps://x'\nbase = 'dc=x'\nlockout_threshold = {threshold}\n"
 
 

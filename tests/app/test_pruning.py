@@ -7,7 +7,7 @@ from typing import Any
 
 from gambeson.app.worker_child import prune
 from gambeson.model.access import DoorKind
-from gambeson.model.event import Event
+from gambeson.model.event import REQUEST, Event
 from gambeson.store.control import Store
 
 NOW, DAY = 1_700_000_000.0, 86400.0
@@ -43,3 +43,16 @@ def test_ended_jobs_go_after_30_days_and_events_after_400(tmp_path: Path) -> Non
         assert len(store.revoked_certificates(NOW + DAY)) == 1
         prune(store, NOW + 41 * DAY)
         assert store.revoked_certificates(NOW + DAY) == []
+
+
+def test_logged_requests_go_by_age_and_by_number(tmp_path: Path) -> None:
+    with Store.open(f"sqlite:///{tmp_path}/control.db") as store:
+        store.events.append([Event(f"r{n}", NOW + n * DAY, REQUEST) for n in range(10)])
+
+        def left(**how: int) -> int:
+            prune(store, NOW + 10 * DAY, **how)
+            return sum(1 for _ in store.requests.lines())
+
+        assert left() == 10
+        assert left(request_days=7) == 7
+        assert left(request_days=7, requests=3) == 3

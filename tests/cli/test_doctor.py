@@ -42,8 +42,11 @@ def test_a_sound_installation_has_no_failed_line(playground: Gambeson) -> None:
     code, lines = look(playground)
     assert [c for checks in lines.values() for c in checks if c["state"] == "failed"] == []
     assert code == 0
-    for name in ("imap", "imaps", "pop3", "pop3s", "submission", "submissions", "sieve"):
+    for name in ("imap", "imaps", "pop3", "pop3s", "submission", "submissions", "sieve", "https"):
         assert states(lines, f"door {name}") == {"ok"}
+    assert states(lines, "site emulator") == states(lines, "web certificate") == {"ok"}
+    (factors,) = lines["second factors"]
+    assert "1 of 3 accounts: chiara@" in factors["text"]
     for name in ("data directory", "keeper", "store", "processes", "snapshot", "policy", "audit log"):
         assert states(lines, name) == {"ok"}
     assert states(lines, "certificate") == {"warning"}  # it is Gambeson's own

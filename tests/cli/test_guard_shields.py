@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
 import json
+import os
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +18,14 @@ from gambeson import cli
 from gambeson.guard.core.walk_shields import Measured
 from gambeson.guard.core.web.shields import load_shields
 from gambeson.guard.edge.walk.keeping import SHIELDS_FILE, keep_shields, kept_shields
+from gambeson.model.event import REQUEST, Event
+from gambeson.store.control import Store
 from peers.gambeson import Gambeson
+from peers.system_users import open_folder
+
+USERS = '[users]\ndoors = "nobody"\nkeeper = "daemon"\nworker = "mail"\nconsole = "www-data"\n'
+
+DISCLOSED = 1614679200.0  # ProxyLogon: noon of 2 March 2021, less two hours
 
 LINE = {
     "time": "2021-02-21T10:00:00Z",
@@ -107,6 +117,135 @@ def test_what_the_doors_turned_away_is_replayed(running: Gambeson) -> None:
     hit = next(hit for hit in found["hits"] if hit["shield"] == "proxylogon")
     assert (hit["reached"], found["source"]) == (0, "store")
     assert hit["days_before_disclosure"] < 0
+
+
+def planted(data: Path, *requests: tuple[float, str, str, str]) -> None:
+    """Each is: days before ProxyLogon was disclosed, method, target, verdict."""
+    with Store.open(f"sqlite:///{data}/store/control.db", migrate=True) as store:
+        store.events.append(
+            [
+                Event(
+                    f"doors/1/{number:x}",
+                    DISCLOSED - days * 86400,
+                    REQUEST,
+                    account="a1" if verdict != "answered" else "",
+                    source=f"192.0.2.{number}",
+                    data={
+                        "method": method,
+                        "target": target,
+                        "verdict": verdict,
+                        "product": "exchange",
+                        **({"claimed": "alma@example.org"} if verdict != "answered" else {}),
+                    },
+                )
+                for number, (days, method, target, verdict) in enumerate(requests, 1)
+            ]
+        )
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    (folder / "store").mkdir(parents=True)
+    (folder / "gambeson.toml").write_text('[doors]\nrequest_log = "all"\n')
+    with Store.open(f"sqlite:///{folder}/store/control.db", migrate=True) as store:
+        store.create_organisation("Example", domains=["example.org"], by="root", at=1.0)
+    return folder
+
+
+ORDINARY = tuple((days, "GET", f"/owa/?id={days}", "forwarded") for days in range(20))
+
+
+def test_a_planted_history_nine_days_before_disclosure(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planted(data, *ORDINARY, (9, "POST", "/ecp/y.js", "answered"), (3, "POST", "/ecp/y.js", "answered"))
+    assert cli.main(["guard", "shields", "--replay", "--since", "2021-01-01", "--data", str(data)]) == 0
+    text = capsys.readouterr().out
+    assert "9 days before disclosure, from 192.0.2.21, reached the mail server: no, 0 of 2" in text
+    assert "22 requests: 1 shields knew some." in text
+    assert "request_log" not in text
+
+
+def test_a_planted_history_of_one_that_came_through(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    planted(data, *ORDINARY, (9, "POST", "/ecp/y.js", "forwarded"), (3, "POST", "/ecp/y.js", "answered"))
+    args = ["guard", "shields", "--replay", "--since", "2021-01-01", "--data", str(data)]
+    assert cli.main(args) == 1
+    text = capsys.readouterr().out
+    assert "from 192.0.2.21 by alma@example.org, reached the mail server: yes, 1 of 2" in text
+    assert cli.main([*args, "--json"]) == 1
+    (hit,) = json.loads(capsys.readouterr().out)["hits"]
+    assert (hit["shield"], hit["days_before_disclosure"], hit["first_reached"]) == ("proxylogon", 9, True)
+    assert (hit["account"], hit["requests"], hit["reached"], hit["unknown"]) == ("alma@example.org", 2, 1, 0)
+    assert (hit["since"], hit["days_before_use"]) == ("2021-01-03", -49)
+
+
+def test_a_planted_history_that_does_not_tell(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    planted(data, (9, "POST", "/ecp/y.js", "sent"))
+    assert cli.main(["guard", "shields", "--replay", "--since", "2021-01-01", "--data", str(data)]) == 4
+    assert "reached the mail server: not known, 1 of 1" in capsys.readouterr().out
+    assert cli.main(["guard", "shields", "--replay", "--since", "2021-03-01", "--data", str(data)]) == 4
+    assert "0 requests: no shield knew any." in capsys.readouterr().out
+
+
+def test_the_doors_log_every_request_where_the_settings_say_so() -> None:
+    class Server(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    config = (USERS if os.geteuid() == 0 else "") + (
+        '[doors]\nrequest_log = "all"\n[portal]\nhost = "login.localhost"\n'
+        '[[site]]\nname = "mail"\nproduct = "exchange"\nhosts = ["mail.localhost"]\n'
+        f'address = "http+plain://127.0.0.1:{server.server_port}"\n'
+    )
+    style = "/owa/auth/15.1.2507/themes/resources/logon.css"
+    try:
+        with open_folder() as folder, Gambeson(folder / "data", config=config) as gambeson:
+            gambeson.run("org", "add", "Example", "--domain", "example.org")
+            answers = [
+                ask(gambeson, f"GET {style}?v=1&code=s3cret HTTP/1.1"),
+                ask(gambeson, f"GET {style} HTTP/1.1"),
+                ask(gambeson, "POST /ecp/y.js?token=s3cret HTTP/1.1", "Cookie: X-BEResource=s3cret"),
+            ]
+            end = time.monotonic() + 20
+            while time.monotonic() < end:
+                done = gambeson.run("guard", "shields", "--replay", "--json", check=False)
+                found = json.loads(done.stdout)
+                if found["requests"] >= 3:
+                    break
+                time.sleep(0.3)
+            with Store.open(f"sqlite:///{gambeson.data}/store/control.db") as store:
+                lines = [json.loads(line.data) for line in store.requests.lines()]
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert found["requests"] == 3  # each once, refused or not
+    assert [(hit["shield"], hit["requests"], hit["reached"]) for hit in found["hits"]] == [
+        ("proxylogon", 1, 0)
+    ]
+    assert [line["status"] for line in lines] == answers, lines
+    assert not print(lines) and [line["verdict"] for line in lines if line["status"] == 200] == ["forwarded"]
+    assert "s3cret" not in str(lines)
+
+
+def ask(gambeson: Gambeson, line: str, *headers: str) -> int:
+    """Ask mail.localhost; the status."""
+    head = "\r\n".join([line, "Host: mail.localhost", *headers, "Content-Length: 0", "", ""])
+    context = ssl.create_default_context(cafile=gambeson.ca)
+    with (
+        socket.create_connection(("127.0.0.1", gambeson.port("https")), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname="mail.localhost") as client,
+    ):
+        client.sendall(head.encode())
+        return int(client.recv(4096).split()[1])
 
 
 def test_every_shield_has_a_probe_that_a_walk_can_send() -> None:

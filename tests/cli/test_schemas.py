@@ -23,7 +23,10 @@ from gambeson.cli.frame import parser
 from peers.gambeson import Gambeson
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
-CONTENTS = {path.name: json.loads(path.read_text()) for path in sorted(SCHEMAS.glob("*.json"))}
+OPENAPI = "portal-api.json"  # the portal's pages, no document of a command
+CONTENTS = {
+    path.name: json.loads(path.read_text()) for path in sorted(SCHEMAS.glob("*.json")) if path.name != OPENAPI
+}
 REGISTRY: Any = Registry().with_resources(
     [(name, Resource.from_contents(schema)) for name, schema in CONTENTS.items()]
 )

@@ -9,12 +9,14 @@ import io
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from gambeson.cli.common import CommandError
 from gambeson.cli.frame import parser
+from gambeson.settings import Config, loads
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/**/*.md")])
@@ -28,9 +30,11 @@ PLACEHOLDERS = {"DOOR": "imap", "MODE": "observe", "VERSION": "1", "N": "1", "ID
 
 
 def anchors(page: Path) -> set[str]:
-    """The names that GitHub gives to the headings of a page."""
-    heads = re.findall(r"^#+ +(.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
+    """The names that GitHub gives to the headings of a page, and those that the page gives itself."""
+    text = FENCE.sub("", page.read_text())
+    heads = re.findall(r"^#+ +(.+)$", text, re.MULTILINE)
+    own = set(re.findall(r'<a id="([\w-]+)"></a>', text))
+    return own | {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
 
 
 @pytest.mark.parametrize("name", PAGE_NAMES)
@@ -98,6 +102,14 @@ def fault(line: str, whole: bool) -> str:
 def test_every_quoted_command_is_one(name: str) -> None:
     faults = [f"gambeson {line}: {why}" for line in quoted(ROOT / name) if (why := fault(line, whole=False))]
     assert faults == []
+
+
+@pytest.mark.parametrize("name", PAGE_NAMES)
+def test_every_settings_file_that_is_shown_is_one(name: str) -> None:
+    for block in re.findall(r"^```toml\n(.*?)^```", (ROOT / name).read_text(), re.MULTILINE | re.DOTALL):
+        sections = set(re.findall(r"^\[\[?([a-z_]+)", block, re.MULTILINE))
+        if sections and sections <= {field.name for field in fields(Config)}:
+            loads(block, name, ROOT)
 
 
 def test_commands_are_found_and_told_apart() -> None:

@@ -38,10 +38,14 @@ from .portal_things import DeniedError, Owner
 
 Publish = Callable[[], Awaitable[Published]]
 NOBODY_TOLD = Published(number=0, missing=("worker",))
+NOTHING_TO_TELL = Published(number=0)  # nothing was open that could be ended
 _KIND = re.compile(r"portal(\.[a-z][a-z-]{0,30}){1,3}\Z")
 # Of one address and of all: strangers make events at the portal, and guesses are held back before they come here.
 EVENT_BURST, EVENTS_PER_SECOND = 60.0, 0.1
 ALL_BURST, ALL_PER_SECOND = 3000.0, 10.0
+# Of one account and kind: more than a person does. Each is an entry of the audit log, and some are told to all doors.
+ACT_BURST, ACTS_PER_SECOND = 120.0, 0.1
+_HELD_BACK = (p.DeviceAdd, p.DeviceCertificate, p.AddAuthenticator, p.SessionOpen)
 _PUBLISHED = (p.SessionEnd, p.DeviceEnd, p.DeviceCertificate)
 _REASONS: tuple[tuple[type[StoreError], str], ...] = (
     (UsedAlready, "used"),
@@ -72,6 +76,7 @@ class PortalDesk:
         self._count = 0
         self._events = Allowance(EVENT_BURST, EVENTS_PER_SECOND)
         self._all_events = Allowance(ALL_BURST, ALL_PER_SECOND)
+        self._often = Allowance(ACT_BURST, ACTS_PER_SECOND)
         self._acts: Mapping[type[Message], Callable[[Any, float], Message]] = {
             p.PersonAsk: self._person,
             p.AddAuthenticator: self._add,
@@ -94,6 +99,9 @@ class PortalDesk:
         act = self._acts.get(type(message))
         if act is None:
             return Refused(reason="not-for-you")
+        # Ending something is never held back: it protects.
+        if isinstance(message, _HELD_BACK) and not self._often.take(_whose_act(message), self._clock()):
+            return Refused(reason="too-many", sentence="That was done too often: wait a while.")
         loop = asyncio.get_running_loop()
         try:
             answer = await loop.run_in_executor(self._threads, lambda: act(message, self._clock()))
@@ -102,7 +110,7 @@ class PortalDesk:
         except StoreError as error:
             reason = next(word for kind, word in _REASONS if isinstance(error, kind))
             return Refused(reason=reason, sentence=str(error)[:4000])
-        if isinstance(message, _PUBLISHED):
+        if isinstance(message, _PUBLISHED) and answer != NOTHING_TO_TELL:
             return await self._told()
         if isinstance(message, p.DeviceAdd):
             await self._told()
@@ -277,10 +285,10 @@ class PortalDesk:
 
     def _end(self, ask: p.SessionEnd, now: float) -> Message:
         owner = self._owner(ask.account, enabled=False)
-        owner.store.web_sessions.end(
+        ended = owner.store.web_sessions.end(
             owner.account.id, id=ask.id, keep=ask.keep, reason=ask.reason[:200], by=owner.by, at=now
         )
-        return Done()
+        return Done() if ended else NOTHING_TO_TELL
 
     # -- devices and what happened -------------------------------------------------------------------------
 
@@ -332,6 +340,10 @@ class PortalDesk:
         failures = (Failure(event.id, organisation, subject, now),) if guess else ()
         self._store.events.append((event,), failures=failures)
         return Done()
+
+
+def _whose_act(message: p.DeviceAdd | p.DeviceCertificate | p.AddAuthenticator | p.SessionOpen) -> str:
+    return f"{type(message).__name__} {message.account}"
 
 
 def _address(text: str) -> str:

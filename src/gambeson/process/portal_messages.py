@@ -3,7 +3,8 @@
 The console process has no database and no key: each act is one message with limits, and the worker's *portal desk*
 (:mod:`gambeson.app.portal_desk`) carries it out and audits it. Only the console's channel may send these. The desk's
 reasons to refuse: ``unknown`` (no such account, or thing of it), ``disabled``, ``used``, ``gone`` (the session is
-over), ``taken``, ``bad-value``, ``store``. It goes by the worker's clock, whatever ``at`` says.
+over), ``taken``, ``too-many`` (held back for a while), ``bad-value``, ``store``. It goes by the worker's clock,
+whatever ``at`` says.
 """
 
 from __future__ import annotations

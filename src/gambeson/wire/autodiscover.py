@@ -19,6 +19,9 @@ from urllib.parse import urlsplit
 from .strict_xml import Element, XmlError, escape, read, write
 
 MAX_ASKED = 65536  # octets of what a program asks
+MAX_ASKED_ELEMENTS = (
+    100  # it needs five; whoever asks has proven nothing, and a tree costs more than its octets
+)
 MAX_ANSWER = 262144  # octets of what a server answers
 MAX_HOSTS = 256  # that an answer names
 RESPONSE = "http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"
@@ -59,7 +62,7 @@ class PoxAsked:
 
 def read_pox(octets: bytes, charset: str = "") -> PoxAsked:
     """What a POX request asks (MS-OXDSCLI section 2.2.3). Raises XmlError."""
-    root = read(octets, limit=MAX_ASKED, charset=charset)
+    root = read(octets, limit=MAX_ASKED, charset=charset, elements=MAX_ASKED_ELEMENTS)
     request = root.child("Request") if root.local == "Autodiscover" else None
     if request is None:
         raise XmlError("no-request")

@@ -110,8 +110,8 @@ def feed(made: expat.XMLParserType, octets: bytes, whole: bool) -> None:
         raise XmlError("not-well-formed") from None
 
 
-def read(octets: bytes, *, limit: int, charset: str = "") -> Element:
-    """The root element of a whole document of at most ``limit`` octets. Raises XmlError."""
+def read(octets: bytes, *, limit: int, charset: str = "", elements: int = MAX_ELEMENTS) -> Element:
+    """The root element of a whole document of at most ``limit`` octets and so many ``elements``. Raises XmlError."""
     if len(octets) > limit:
         raise XmlError("too-long")
     made = parser(octets, charset)
@@ -122,7 +122,7 @@ def read(octets: bytes, *, limit: int, charset: str = "") -> Element:
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal count
         count += 1
-        if count > MAX_ELEMENTS or len(stack) > MAX_DEPTH or len(attributes) > MAX_ATTRIBUTES:
+        if count > elements or len(stack) > MAX_DEPTH or len(attributes) > MAX_ATTRIBUTES:
             raise XmlError("too-many-elements")
         element = Element(name, attributes)
         stack[-1].parts.append(element)

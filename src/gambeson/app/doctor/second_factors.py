@@ -31,7 +31,7 @@ def look(patient: Patient) -> Iterator[Check]:
         more = f" and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else ""
         yield warning(
             NAME,
-            f"{len(lacking)} of {count} accounts have no second factor, so the portal lets them in nowhere: "
+            f"Without a second factor, and so let in nowhere by the portal: {len(lacking)} of {count} accounts: "
             f"{', '.join(sorted(lacking)[:SHOWN])}{more}.",
             "For each who needs web pages: gambeson account code ADDRESS",
         )

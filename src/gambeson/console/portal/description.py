@@ -11,7 +11,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from gambeson.guard.core.web.clients import SetUp, load_clients
+
 from .app import FORM, ROUTES
+from .programs import OTHER
 from .visit import MAX_BODY, MAX_FIELDS
 
 # Characters at most. Longer is 400.
@@ -24,7 +27,9 @@ WORDS = {
     "back": ["device", "factor", "factors"],
     "alarm": ["", "1"],
     "certificate": ["", "1"],
+    "program": [*(one.id for one in load_clients().all if one.setup is not SetUp.ADMINISTRATOR), OTHER],
 }
+PATTERNS = {"state": "^([0-9a-f]{64})?$", "to": "^(/[!-~]*)?$"}
 IN_QUERY = ("POST /passkey/options",)  # a form without fields
 # Method and path -> the fields of its query or form, and what it answers besides SHARED.
 FIELDS: dict[str, dict[str, int]] = {
@@ -121,7 +126,9 @@ def description() -> dict[str, Any]:
             ),
         },
         "paths": dict(sorted(paths.items())),
-        "components": {"responses": {str(status): _described(status) for status in SENTENCES if status != 200}},
+        "components": {
+            "responses": {str(status): _described(status) for status in SENTENCES if status != 200}
+        },
     }
 
 
@@ -132,7 +139,9 @@ def _operation(method: str, path: str, summary: str) -> dict[str, Any]:
     statuses = {*ANSWERS.get(name, USUAL), *SHARED, *(OF_FORMS if method == "POST" else ())}
     kind = KINDS.get(name, "text/html")
     made: dict[str, Any] = {
-        "operationId": re.sub(r"[^a-z]+", "-", f"{name} first".lower() if path == "/" else name.lower()).strip("-"),
+        "operationId": re.sub(
+            r"[^a-z]+", "-", f"{name} first".lower() if path == "/" else name.lower()
+        ).strip("-"),
         "summary": summary,
         "parameters": parts,
         "responses": {str(status): _answer(status, name, kind) for status in sorted(statuses)},
@@ -153,13 +162,16 @@ def _path_parts(path: str) -> Iterator[dict[str, Any]]:
 
 
 def _schema(field: str, limit: int) -> dict[str, Any]:
-    return {"type": "string", "enum": WORDS[field]} if field in WORDS else {"type": "string", "maxLength": limit}
+    if field in WORDS:
+        return {"type": "string", "enum": WORDS[field]}
+    pattern = {"pattern": PATTERNS[field]} if field in PATTERNS else {}
+    return {"type": "string", "maxLength": limit, **pattern}
 
 
 def _answer(status: int, name: str, kind: str) -> dict[str, Any]:
     if status != 200:
         return {"$ref": f"#/components/responses/{status}"}
-    content = {} if name.startswith("GET /static/") else {"content": {kind: {}}}
+    content: dict[str, Any] = {} if name.startswith("GET /static/") else {"content": {kind: {}}}
     return {"description": SENTENCES[200], **content}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gambeson.guard.core.web import clients
-from gambeson.guard.core.web.clients import ClientError, Clients, load_clients, parse_client
+from gambeson.guard.core.web.clients import ClientError, Clients, SetUp, load_clients, parse_client
 from gambeson.model.access import DoorKind, Rung
 from gambeson.model.asset import CredentialKind
 
@@ -72,6 +72,17 @@ def test_cloud_programs_are_the_two_and_by_network_where_one_is_named() -> None:
     assert known.recognise("anything", "no address") is None
 
 
+def test_apple_gets_profiles_thunderbird_finds_by_itself_and_machines_are_the_administrators() -> None:
+    ways = {c.id: c.setup.value for c in load_clients().all if c.setup is not SetUp.STEPS}
+    assert ways == {
+        "apple-mail-mac": "profile",
+        "ios-mail-exchange": "profile",
+        "ios-mail-imap": "profile",
+        "thunderbird": "autoconfig",
+        "scanner": "administrator",
+    }
+
+
 def test_what_nobody_knows_is_named_as_it_calls_itself() -> None:
     assert load_clients().program("  new   thing/1 ") == "new thing/1"
 
@@ -86,6 +97,7 @@ def test_what_nobody_knows_is_named_as_it_calls_itself() -> None:
         (GOOD.replace('"eas"', '"gopher"'), "gopher"),
         (GOOD.replace('rung = "device-secret"', 'rung = "high"'), "high"),
         (GOOD + 'agents = ["("]', "unterminated"),
+        (GOOD + 'setup = "magic"', "magic"),
         (GOOD + 'agents = "x"', "agents is no list"),
         (GOOD + 'operations = ["get item"]', "no EWS operation"),
         (GOOD + 'networks = ["300.0.0.0/8"]', "300.0.0.0"),

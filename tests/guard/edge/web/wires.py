@@ -6,6 +6,7 @@ Used by the tests that give it any octets, and by fuzzing.
 from __future__ import annotations
 
 import asyncio
+import json
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from gambeson.guard.edge.door import Door
 from gambeson.guard.edge.web.connection import Phase, WebConnection
 from gambeson.guard.edge.web.limits import WebLimits
 from gambeson.guard.edge.web.refusals import Refusals
+from gambeson.guard.edge.web.request_log import RequestLog
 from gambeson.guard.edge.web.upstream import Upstream
 from gambeson.model.web import WebRequest
 from guard.edge.web.webdoors import HOST, HTTPS, site
@@ -105,13 +107,18 @@ def door(loop: Loop) -> Door:
         web=set(),
         web_hosts={HOST},
         gate=Gate(),
-        index=object(),
-        recorder=SimpleNamespace(record=lambda kind, **data: bool(events.append(kind)) or True),
+        index=SimpleNamespace(site_by_host={HOST: HERE}),
+        recorder=SimpleNamespace(
+            healthy=True,
+            record=lambda kind, **data: bool(events.append(kind)) or True,
+            record_at=lambda at, kind, **data: events.append(json.dumps(data)),
+        ),
         web_refusals=Refusals(100),
         web_told={},
         admission=SimpleNamespace(left=lambda session: None),
         events=events,
     )  # fmt: skip
+    made.request_log = RequestLog(cast(Door, made))
     return cast(Door, made)
 
 

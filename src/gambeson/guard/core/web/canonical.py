@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from gambeson.model.web import WebRequest
 
@@ -39,12 +39,38 @@ def plain(text: str) -> str:
         if "%" in text:
             text = _ESCAPE.sub(_character, text)
         if not text.isascii():
-            text = unicodedata.normalize("NFKC", _UTF8.sub(_code_point, text)).translate(_LOOKALIKES)
+            text = _read_utf8(text).translate(_look_alikes())
         if text == before:
             break
     if "\x00" in text:
         text = text.replace("\x00", "")
     return text.lower()
+
+
+def _read_utf8(text: str) -> str:
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return _UTF8.sub(_code_point, text)
+
+
+@cache
+def _look_alikes() -> dict[int, str]:
+    """What becomes ASCII by Unicode's compatibility mapping (NFKC), a character at a time. The whole mapping would make
+    eighteen characters of one (U+FDFA), and a head of nothing else would keep the door busy for a tenth of a second."""
+    points = (
+        *range(0xA0, 0xD800),
+        *range(0xF900, 0x10000),
+        *range(0x10780, 0x107C0),
+        *range(0x1D400, 0x1D800),
+        *range(0x1F100, 0x1FC00),
+    )
+    found = dict(_LOOKALIKES)
+    for point in points:
+        text = unicodedata.normalize("NFKC", chr(point)).translate(_LOOKALIKES)
+        if text.isascii():
+            found[point] = text
+    return found
 
 
 def plain_path(text: str) -> str:

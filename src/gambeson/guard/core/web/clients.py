@@ -205,5 +205,5 @@ def readme_table(clients: Clients) -> str:
 def _all_steps(one: Client) -> Iterator[str]:
     """With the first one, which the portal leaves out: whoever reads it there has done it."""
     if one.setup is not SetUp.ADMINISTRATOR and not one.cloud:
-        yield f"Sign in at the portal and choose \"Add a device\", then \"{one.name}\"."
+        yield f'Sign in at the portal and choose "Add a device", then "{one.name}".'
     yield from one.steps

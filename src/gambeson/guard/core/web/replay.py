@@ -8,6 +8,7 @@ shield's, whatever else of it is still there to be seen.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -103,6 +104,15 @@ class Replayed:
         )
 
 
+class _Open(NamedTuple):
+    """What method, path, program and cookies leave open, by number: ``always``, and ``worded`` where one of ``words``
+    is in the url."""
+
+    always: tuple[int, ...]
+    worded: tuple[int, ...]
+    words: re.Pattern[str] | None
+
+
 class Screen:
     """The shields of one product (None: of all), asked about many requests."""
 
@@ -111,7 +121,8 @@ class Screen:
         self._names = {shield.id: shield for shield in of}
         self._table = tuple((s, c) for s in of for c in s.conditions if c.body is None)
         self._heads: dict[tuple[object, ...], frozenset[int]] = {}
-        self._paths: dict[tuple[str, str], tuple[tuple[int, ...], tuple[int, ...]]] = {}
+        self._paths: dict[tuple[str, str], tuple[frozenset[int], frozenset[int]]] = {}
+        self._opens: dict[tuple[frozenset[int], frozenset[int]], _Open] = {}
 
     def matches(self, record: LogRecord) -> tuple[Shield, ...]:
         """Every shield that knows the request."""
@@ -125,36 +136,55 @@ class Screen:
         stopped = self._names.get(record.rule[len(_SHIELD) :]) if record.rule.startswith(_SHIELD) else None
         return found if stopped is None or stopped in found else (*found, stopped)
 
-    def _found(self, record: LogRecord, left: tuple[int, ...]) -> tuple[Shield, ...]:
+    def _found(self, record: LogRecord, left: frozenset[int]) -> tuple[Shield, ...]:
         key = (record.agent, record.cookies)
         alive = self._heads.get(key)
         if alive is None:
-            request = record.request()
-            seen = forms(request)
-            alive = frozenset(n for n, (_, one) in enumerate(self._table) if headers_hold(one, request, seen))
+            alive = self._head(record)
             _keep(self._heads, key, alive)
-        open_ = [n for n in left if n in alive]
-        if open_ and record.query:
-            # Both halves of a url are compared as they are; a condition's texts may lie in either, or across.
-            query = plain_path(record.query)
-            urls = [f"{path}?{query}" for path in path_forms(record.path)]
-            open_ = [n for n in open_ if _contained(self._table[n][1], urls)]
-        if not open_:
+        pair = (left, alive)
+        open_ = self._opens.get(pair)
+        if open_ is None:
+            open_ = self._open(left & alive)
+            _keep(self._opens, pair, open_)
+        numbers = open_.always
+        if open_.words is not None:
+            paths = path_forms(record.path)
+            if record.query:  # a word may begin in the path and end in the query
+                query = plain_path(record.query)
+                paths = tuple([f"{path}?{query}" for path in paths])
+            url = paths[0] if len(paths) == 1 else " ".join(paths)
+            if open_.words.search(url):
+                numbers += open_.worded
+        if not numbers:
             return ()
         request = record.request()
         seen = forms(request)
-        return tuple(dict.fromkeys(s for s, c in (self._table[n] for n in open_) if holds(c, request, seen)))
+        found = [self._table[n] for n in sorted(numbers)]
+        return tuple(dict.fromkeys(s for s, c in found if holds(c, request, seen)))
 
-    def _path(self, record: LogRecord) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def _head(self, record: LogRecord) -> frozenset[int]:
+        """The conditions that program and cookies leave open."""
+        request = record.request()
+        seen = forms(request)
+        return frozenset(n for n, (_, one) in enumerate(self._table) if headers_hold(one, request, seen))
+
+    def _path(self, record: LogRecord) -> tuple[frozenset[int], frozenset[int]]:
         """The conditions that method and path leave open: without a query, and with any."""
         paths, method = path_forms(record.path), record.method.upper()
-        left = tuple(
+        left = frozenset(
             n
             for n, (_, one) in enumerate(self._table)
             if (not one.methods or method in one.methods) and (one.path is None or any_of(one.path, paths))
         )
-        bare = tuple(n for n in left if _bare(self._table[n][1], paths))
-        return bare, left
+        return frozenset(n for n in left if _bare(self._table[n][1], paths)), left
+
+    def _open(self, numbers: frozenset[int]) -> _Open:
+        words = {n: max(self._table[n][1].contains, key=len, default="") for n in numbers}
+        worded = tuple(n for n, word in words.items() if word)
+        pattern = "|".join(sorted({re.escape(words[n]) for n in worded}))
+        always = tuple(n for n, word in words.items() if not word)
+        return _Open(always, worded, re.compile(pattern) if worded else None)
 
 
 def _contained(condition: Condition, urls: Iterable[str]) -> bool:

@@ -18,7 +18,7 @@ from .life import BUSY, OVER, SENT_ON, Life, Phase
 from .pages import CONTINUE, octets, page
 
 _EMPTY_LINES = 4  # before a head (RFC 9112 section 2.2)
-_REST = 5.0  # seconds without a request, after which nothing of the last one is remembered
+_REST = 10.0  # seconds without a request, after which nothing of the last one is kept
 _PATH = 300  # characters of a path in the record
 _IN_LOG: tuple[dict[str, Any], dict[str, Any]] = ({}, {"logged": True})  # so that nobody counts it twice
 _HEAD, _JUDGING, _PEEK, _BODY = Phase.HEAD, Phase.JUDGING, Phase.PEEK, Phase.BODY
@@ -114,7 +114,7 @@ class Asking(Life):
         return page(500)
 
     def _rest(self) -> None:
-        """Nothing is asked: let go of what only makes the next request faster."""
+        """Nothing is asked: let go of what only makes the next request faster. Thousands wait so."""
         self._reader.rest()
         if self._relay is not None:
             self._relay.rest()
@@ -259,7 +259,10 @@ class Asking(Life):
             return
         self.phase = _HEAD
         web = self.door.settings.web
-        now, keep = self.door.wheel.now, web.keep_alive if self.session is not None else web.keep_alive_unknown
+        now, keep = (
+            self.door.wheel.now,
+            web.keep_alive if self.session is not None else web.keep_alive_unknown,
+        )
         self._keep_until = now + keep
         self._due_at(now + min(_REST, keep))
         if self._kept:

@@ -43,6 +43,7 @@ from gambeson.model.web import Lane, Product, Route, Site, WebRequest
 
 from .devices import DeviceCall, DeviceRule, Devices
 from .doorstep import Doorstep
+from .memory import HEAP
 from .people import People
 from .portal import Portal
 from .portal_link import PortalLink
@@ -253,4 +254,5 @@ class WebGate:
         now = time.time()
         self.people.sweep(now)
         self.devices.sweep(now)
+        HEAP.give_back()
         self._sweeping = self._door.loop.call_later(_SWEEP_SECONDS, self._sweep)

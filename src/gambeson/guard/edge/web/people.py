@@ -16,6 +16,7 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
+from typing import Any
 
 from gambeson.guard.core.decide import decide
 from gambeson.guard.core.refusal import refusal
@@ -60,6 +61,7 @@ WHOSE_SECONDS = 365 * 86400
 STATE = re.compile(r"[0-9a-f]{64}\Z")
 KEPT = 10.0  # seconds that a decision is kept under one snapshot
 MAX_KEPT = 20_000
+_FORWARD = "forwarded so"
 
 
 def set_cookie(name: str, value: str, seconds: int = -1) -> str:
@@ -149,12 +151,18 @@ class People:
     ) -> Verdict | Awaitable[Verdict]:
         session, key = person.claims.session, self.witness_key()
         mine = cookie_binding.admitted_of(request, key, session, site.product)
-        beside = partial(cookie_binding.set_beside, key=key, session=session, host=request.host)
+        last: tuple[Any, ...] | None = request.memo.get(_FORWARD)
 
         def verdict(signed: SignedIn | None) -> Verdict:
             if signed is None:
                 return self.to_portal(request, site, "sign-in-again")
-            return Forward(
+            # With the same headers most requests are forwarded in the same way.
+            given = (id(person), id(site), id(route), id(signed), actions, cookies, idle, mine, key)
+            if last is not None and last[0] == given:
+                again: Forward = last[1]
+                return again
+            beside = partial(cookie_binding.set_beside, key=key, session=session, host=request.host)
+            made = Forward(
                 site,
                 person.access,
                 (*signed.headers, ("cookie", mine)),
@@ -166,6 +174,9 @@ class People:
                 beside,
                 until=person.claims.ends,
             )
+            # What lives on has its identity: these and the verdict are kept together.
+            request.memo[_FORWARD] = (given, made, person, site, route, signed)
+            return made
 
         async def later(signing: Awaitable[SignedIn | None]) -> Verdict:
             try:

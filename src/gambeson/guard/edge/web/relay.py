@@ -20,6 +20,7 @@ from gambeson.wire.http_body import LAST_CHUNK, chunk
 from gambeson.wire.http_forward import AnswerHead, request_head, response_head
 from gambeson.wire.http_head import RequestHead
 
+from .memory import HEAP
 from .upstream import Upstream, open_upstream, proxy_header
 
 if TYPE_CHECKING:
@@ -195,11 +196,15 @@ class Relay:
         return upstream is not None and upstream.transport is not None and not upstream.transport.is_closing()
 
     def rest(self) -> None:
-        """No request is under way: forget the last one."""
+        """No request has come for a while: forget the last one. The server's connection goes too, for it is the larger
+        half of what an idle client costs; not one that the server has signed in."""
         self._forward = self._head = None
         self._out = b""
         self._whose, self._written = (None, None), None
-        if self._upstream is not None:
+        HEAP.rested += 1
+        if not self._bound:
+            self._let_go()
+        elif self._upstream is not None:
             self._upstream.rest()
 
     def release(self) -> None:

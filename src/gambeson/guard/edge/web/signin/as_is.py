@@ -18,6 +18,8 @@ from gambeson.model.web import Site, WebRequest
 
 from . import Person, SignedIn
 
+_WITH, _WITHOUT = SignedIn(authorization=True), SignedIn()
+
 
 class AsIs:
     """Nothing is added. ``index`` gives the present snapshot."""
@@ -27,7 +29,7 @@ class AsIs:
 
     def sign_in(self, site: Site, person: Person, request: WebRequest, now: float) -> SignedIn:
         """The browser's own Authorization, where it may go on."""
-        return SignedIn(authorization=passes_on(request) and not self._another(site, person, request))
+        return _WITH if passes_on(request) and not self._another(site, person, request) else _WITHOUT
 
     def _another(self, site: Site, person: Person, request: WebRequest) -> bool:
         """Whether Basic names another account that we know."""

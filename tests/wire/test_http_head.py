@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gambeson.model.web import WebRequest
 from gambeson.wire.http_head import HeadError, RequestHead, RequestReader, read_request
 
 HOST = "mail.example.org"
@@ -232,3 +235,72 @@ def test_any_octets_are_a_head_or_a_head_error(octets: bytes) -> None:
         for name, value in made.request.headers:
             assert name == name.lower()
             assert not set("\r\n\0") & set(name + value)
+
+
+BLOCKS = [
+    H,
+    H + b"Cookie: a=b\r\n",
+    H + b"Accept: */*\r\nCookie: a=b\r\n",
+    H + b"Content-Length: 5\r\n",
+    b"Host: x\r\n",
+]
+FIRST = [
+    b"GET /owa/?a=b HTTP/1.1",
+    b"POST /owa/ HTTP/1.1",
+    b"GET /owa/%2e%2e/ecp/ HTTP/1.1",
+    b"GET /owa/ HTTP/1.0",
+    b"GET  /owa/ HTTP/1.1",
+    b"GET /owa /ecp HTTP/1.1",
+    b"GET /a\x01b HTTP/1.1",
+    b"GET /a\rb HTTP/1.1",
+    b"GET /a\xffb HTTP/1.1",
+    b"GET /a#b HTTP/1.1",
+    b"GET https://mail.example.org/ HTTP/1.1",
+    b"get /owa/ HTTP/1.1",
+    b"BREW /owa/ HTTP/1.1",
+    b"GET /" + b"a" * 9000 + b" HTTP/1.1",
+    b"GET / HTTP/1.1 ",
+    b"GET / HTTP/2",
+]
+
+
+@given(st.lists(st.tuples(st.sampled_from(FIRST), st.sampled_from(BLOCKS)), max_size=12))
+def test_what_a_reader_keeps_never_changes_what_it_reads(pairs: list[tuple[bytes, bytes]]) -> None:
+    hosts = frozenset((HOST,))
+    kept = RequestReader()
+    for line, block in pairs:
+        head = line + b"\r\n" + block + b"\r\n"
+        found = []
+        for reader in (kept, RequestReader()):
+            try:
+                found.append(reader.read(head, sni=HOST, source="192.0.2.1", hosts=hosts))
+            except HeadError as error:
+                found.append(error.status)
+        assert found[0] == found[1]
+
+
+def test_other_hosts_are_looked_at_anew() -> None:
+    reader, head = RequestReader(), LINE + H + b"\r\n"
+    reader.read(head, sni=HOST, source="192.0.2.1", hosts=frozenset((HOST,)))
+    with pytest.raises(HeadError, match="host-unknown"):
+        reader.read(head, sni=HOST, source="192.0.2.1", hosts=frozenset())
+
+
+def test_only_the_same_headers_share_what_was_worked_out_from_them() -> None:
+    reader, hosts = RequestReader(), frozenset((HOST,))
+
+    def request(target: bytes, rest: bytes) -> WebRequest:
+        head = b"GET " + target + b" HTTP/1.1\r\n" + H + rest + b"\r\n"
+        return reader.read(head, sni=HOST, source="192.0.2.1", hosts=hosts).request
+
+    first = request(b"/a", b"Cookie: a=b\r\n")
+    same = request(b"/b", b"Cookie: a=b\r\n")
+    cookies = request(b"/b", b"Accept: */*\r\nCookie: a=b\r\n")
+    other = request(b"/b", b"Accept: */*\r\nCookie: a=c\r\n")
+    assert same.memo is first.memo
+    assert cookies.memo is not first.memo
+    assert cookies.cookie_memo is first.cookie_memo
+    assert other.cookie_memo is not first.cookie_memo
+    assert replace(first, headers=()).memo is not first.memo
+    reader.rest()
+    assert request(b"/a", b"Cookie: a=b\r\n").memo is not first.memo

@@ -53,7 +53,6 @@ FIELDS: dict[str, dict[str, int]] = {
 }
 ANSWERS: dict[str, tuple[int, ...]] = {
     "GET /step-up": (303,),
-    "GET /enter": (303,),
     "GET /devices": (303,),
     "POST /sign-in": (303,),
     "POST /sign-in/passkey": (303,),

@@ -186,10 +186,16 @@ def test_what_a_shield_stopped_by_a_cookies_value_is_still_its_hit() -> None:
         ("side=left&pinned=1&monkey=2", "side=left&pinned=1&monkey=2"),
         ("_from=edit-!probe&_id=&_uploadid=upload1", "_from=edit-!probe&_id=&_uploadid=upload1"),
         ("code=", "code="),
+        ("a" * 5000 + "&code=c0de", "a" * 2000),
     ],
 )
 def test_no_secret_of_a_query_is_kept(query: str, kept: str) -> None:
     assert without_secrets(query) == kept
+
+
+def test_a_paths_own_parameters_are_no_place_for_one_either() -> None:
+    data = logged(asked("/owa;jsessionid=s3cret;v=1/x"), ANSWERED, 400, "path-parameters")
+    assert data["target"] == data["path"] == "/owa;jsessionid=***;v=1/x"
 
 
 @given(st.text(max_size=60), st.text(alphabet="0123456789", min_size=12, max_size=12))

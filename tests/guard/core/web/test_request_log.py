@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gambeson.guard.core.web.request_log import RequestLogError, of_event, read_line, shape
 from gambeson.guard.core.web.replay import replay
+from gambeson.guard.core.web.request_log import RequestLogError, of_event, read_line, shape
 from gambeson.guard.core.web.shields import load_shields
 from gambeson.model.event import Event
 from gambeson.model.web import Product, WebRequest

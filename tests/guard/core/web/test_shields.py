@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gambeson.guard.core.web.canonical import forms, plain, plain_path, resolved, squeezed
-from gambeson.guard.core.web.shield_source import Case, Shield
 from gambeson.guard.core.web.replay import LogRecord, replay
+from gambeson.guard.core.web.shield_source import Case, Shield
 from gambeson.guard.core.web.shields import (
     ShieldError,
     load_shields,

@@ -96,6 +96,10 @@ def test_a_head_that_is_refused_unread_is_there_with_its_first_line() -> None:
         (line,) = await log(s, 1)
         assert (line["method"], line["target"]) == ("POST", "/ecp/%252e%252e/y.js?password=***")
         assert (line["verdict"], line["status"], line["rule"]) == ("answered", 400, "path-double-encoded")
+        other = await s.browser()
+        await other.get(f"http://alice:s3cret@{HOST}/owa/")
+        (_, line) = await log(s, 2)
+        assert (line["target"], line["rule"]) == (f"http://{HOST}/owa/", "target-form")
         await s.stop()
 
     run(main)

@@ -38,7 +38,7 @@ _SECRET = re.compile(
     r"|^(?:[_x-]*)(?:sid|sig|otp|totp|pin|key|state|hash|hmac|mac)$"
 )
 _INSIDE = re.compile(
-    "(?:code|token|pass|pwd|secret|credential|auth|session|ticket|sig|key|jwt|saml)[a-z_-]*[=:]"
+    "(?:code|token|pass|pwd|secret|credential|auth|session|ticket|sig|key|jwt|saml)[a-z_-]{0,20}[=:]"
 )
 _BETWEEN = re.compile("([&;])")
 
@@ -86,11 +86,12 @@ def shape(request: WebRequest | None, reason: str) -> dict[str, Any]:
 
 
 def without_secrets(query: str) -> str:
-    """A query with ``***`` for every value that is, or holds, what is named as secrets are. Names are read through
-    their escapes."""
-    if "=" not in query and "%3" not in query:
+    """The beginning of a query, with ``***`` for every value that is, or holds, what is named as secrets are. Names are
+    read through their escapes."""
+    query = query[:MAX_TARGET]
+    if "=" not in query and "%" not in query:
         return query
-    return "".join([_pair(piece) for piece in _BETWEEN.split(query[: 8 * MAX_TARGET])])
+    return "".join([_pair(piece) for piece in _BETWEEN.split(query)])
 
 
 def _pair(text: str) -> str:
@@ -108,11 +109,12 @@ def logged(
     """A line of the request log, but when, from where and whose. ``verdict`` is ``forwarded`` (``status`` is the mail
     server's), ``sent`` (it went there, no answer was seen), ``answered`` (by the door) or ``left`` (the client did,
     before anything went on)."""
-    target = f"{request.path}?{without_secrets(request.query)}" if request.query else request.path
+    path = without_secrets(request.path)  # parameters of segments, where a head was refused unread
+    target = f"{path}?{without_secrets(request.query)}" if request.query else path
     return {
         "method": request.method,
         "host": request.host,
-        "path": request.canonical[:MAX_TARGET],
+        "path": without_secrets(request.canonical),
         "target": target[:MAX_TARGET],
         "cookies": [name[:64] for name, _ in request.cookies[:40]],
         "agent": request.header("user-agent")[:200],

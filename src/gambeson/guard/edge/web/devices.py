@@ -44,6 +44,7 @@ CREDENTIAL_SECONDS = 60.0  # at most, and never longer than its connection is us
 TOKEN_SECONDS = 20.0  # the keeper may have reused it for 30 before, and it lives 55
 GUESS_SECONDS = 3600.0
 MAX_KEPT = 20_000
+_FORWARD = "a device's, forwarded so"
 _INJECTED = ResponseAction(drop=("www-authenticate",))  # the door signed in; nobody else needs to
 _WRONG = (PasswordVerdict.WRONG, PasswordVerdict.LOCKED, PasswordVerdict.EXPIRED)
 
@@ -121,7 +122,10 @@ class Devices:
             return self._turned_away(request, kind, error.reason)
         if not value and not fingerprint:
             return refused(NONE, 0.0)
-        digest = blake2b(value.encode("latin-1", "replace"), key=self._hash_key, digest_size=16).digest()
+        digest: bytes | None = request.memo.get(self)
+        if digest is None:
+            digest = blake2b(value.encode("latin-1", "replace"), key=self._hash_key, digest_size=16).digest()
+            request.memo[self] = digest
         key = (client, digest, kind, site.name)
         kept = self._admitted.get(key, time.time())
         if kept is not None and kept.index.memo is index.memo:
@@ -215,19 +219,26 @@ class Devices:
         idle: float,
         kept: _Admitted,
     ) -> Verdict:
-        cookies = ("cookie", cookie_binding.unbound_of(request))
-        forward = Forward(
-            site,
-            kept.judgement.request,
-            (*kept.headers, cookies),
-            kept.as_is,
-            idle,
-            actions if kept.as_is else (*actions, _INJECTED),
-            (),
-            route.rule,
-            None,
-            kept.answered,
-        )
+        # With the same headers most requests are forwarded in the same way. What is named by its identity is kept too.
+        given = (id(kept), id(site), id(route), actions, idle)
+        last: tuple[object, Forward, object] | None = request.memo.get(_FORWARD)
+        if last is not None and last[0] == given:
+            forward = last[1]
+        else:
+            cookies = ("cookie", cookie_binding.unbound_of(request))
+            forward = Forward(
+                site,
+                kept.judgement.request,
+                (*kept.headers, cookies),
+                kept.as_is,
+                idle,
+                actions if kept.as_is else (*actions, _INJECTED),
+                (),
+                route.rule,
+                None,
+                kept.answered,
+            )
+            request.memo[_FORWARD] = (given, forward, (kept, site, route))
         return self._ruled(DeviceCall(request, client, site, route, kept.index, kept.judgement, forward))
 
     def _ruled(self, call: DeviceCall) -> Verdict:

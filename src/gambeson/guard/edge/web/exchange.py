@@ -94,9 +94,9 @@ class EasRule:
             key, until = who.credential or who.device, now + KEPT_SECONDS
             self._first.put(key, self._first.get(key, now) or query.device_key, until, now)
             seen = self._seen.get(who.account, now) or frozenset()
-            self._seen.put(
-                who.account, frozenset((*sorted(seen), query.device_key)[-eas.MAX_DEVICES :]), until, now
-            )
+            if query.device_key not in seen:
+                seen = frozenset((*sorted(seen), query.device_key)[-eas.MAX_DEVICES :])
+            self._seen.put(who.account, seen, until, now)
         kind = "door.eas.device" if outcome is eas.Outcome.PASS else "door.eas.refused"
         access = call.judgement.request
         self._record.noticed(

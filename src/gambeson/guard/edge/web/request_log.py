@@ -7,6 +7,7 @@ counted; once a minute an event says how many.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from typing import TYPE_CHECKING
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from gambeson.guard.edge.door import Door
 
 _SOON = 0.2  # seconds until what was put aside is written
-_PORTION = 50  # requests written in one turn of the loop
+_PORTION = 20  # requests written in one turn of the loop
 _TELL_EVERY = 60.0
+_USER = re.compile("//[^/]*@")
 _LINE = 8300  # octets looked at for the first line of a head
 
 
@@ -36,6 +38,7 @@ class RequestLog:
         self._most = door.settings.web.requests_logged
         self._left = self._most
         self._second = 0.0
+        self._portal = door.settings.portal_hosts
         self._waiting: deque[tuple[float, WebRequest, str, int, str, Forward | None]] = deque()
         self._writing: asyncio.TimerHandle | None = None
         self._telling: asyncio.TimerHandle | None = None
@@ -46,7 +49,7 @@ class RequestLog:
     ) -> None:
         """Put a request aside; see :func:`~gambeson.guard.core.web.request_log.logged`. The portal's own are not
         logged: its addresses are single-use."""
-        if forward is not None and forward.site.product is Product.PORTAL:
+        if request.host in self._portal or (forward is not None and forward.site.product is Product.PORTAL):
             return
         now = self._door.wheel.now
         if now != self._second:  # the wheel turns once a second
@@ -63,6 +66,8 @@ class RequestLog:
         """The same for a head that the door refused unread: its first line is kept."""
         method, _, rest = head[:_LINE].decode("latin-1").lstrip("\r\n").partition("\r\n")[0].partition(" ")
         path, _, query = rest.rpartition(" ")[0].partition("?")
+        if not path.startswith("/"):  # an absolute one may name a password
+            path = _USER.sub("//", path)
         request = WebRequest(method[:20], host, path, query, path.lower(), source=source)
         self.note(request, ANSWERED, error.status, error.reason)
 
@@ -102,14 +107,17 @@ class RequestLog:
     def _tell(self) -> None:
         self._telling = None
         counts = {why: n for why, n in self._dropped.items() if n}
-        if counts and self._door.recorder.record("door.web.requests.dropped", counts=counts):
+        if counts and self._door.recorder.healthy:
+            self._door.recorder.record("door.web.requests.dropped", counts=counts)
             self._dropped = dict.fromkeys(self._dropped, 0)
+        elif counts:
+            self._telling = self._door.loop.call_later(_TELL_EVERY, self._tell)
 
     def close(self) -> None:
         """Write what was put aside, and stop."""
+        self._portion(len(self._waiting))
+        self._tell()
         for timer in (self._writing, self._telling):
             if timer is not None:
                 timer.cancel()
         self._writing = self._telling = None
-        self._portion(len(self._waiting))
-        self._tell()

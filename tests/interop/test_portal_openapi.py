@@ -26,8 +26,6 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs/schemas/portal-api.json"
 OPERATIONS = sum(len(methods) for methods in json.loads(DOCUMENT.read_text())["paths"].values())
 ALMA = "alma@playground.example"
 SESSION = "__Host-gambeson-portal"
-# Redirects are not followed: the 303 itself is judged.
-# Names below localhost are this machine for browsers (RFC 6761 section 6.3), but not for every C library.
 # The door itself answers 501 to methods that it passes to nobody, such as TRACE; these reach the portal or end in 405.
 SETTINGS = """
 [phases.coverage]
@@ -38,6 +36,8 @@ unexpected-methods = ["PUT", "DELETE", "PATCH", "OPTIONS"]
 "path.device" = "{device}"
 "path.factor" = "{factor}"
 """
+# Redirects are not followed: the 303 itself is judged.
+# Names below localhost are this machine for browsers (RFC 6761 section 6.3), but not for every C library.
 RUN = """
 import requests, socket, sys
 known = socket.getaddrinfo

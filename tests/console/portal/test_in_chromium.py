@@ -118,6 +118,7 @@ def test_enrol_a_passkey_and_come_in_with_it(served: Served, chromium: Chromium)
     assert served.backend.live(anna)[-1].rung == "device-key"
     chromium.go(f"{served.origin}/step-up?back=device")
     chromium.submit("/second/passkey", "/devices/new")
+    chromium.run("document.getElementById('program-other').checked = true")
     chromium.submit("/devices/new", "/devices/new", name="Phone")
     assert "is ready to be set up" in chromium.text()
     assert chromium.run("document.querySelector('svg.qr').getBoundingClientRect().width") > 100

@@ -46,8 +46,8 @@ class Visit:
         return f"Visit({self.method}, {self.source!r})"
 
     def given(self, name: str, limit: int = 512) -> str:
-        """A field of the form of a POST, of the query of a GET; empty for none. Raises ProblemError(400) where it is too
-        long. A form's field is never taken from the address: what is secret must not stand there."""
+        """A field of the form of a POST, of the query of a GET; empty for none. Raises ProblemError(400) where it is
+        too long. A form's field is never taken from the address: what is secret must not stand there."""
         value = (self.form if self.method == "POST" else self.query).get(name, "")
         if len(value) > limit:
             raise ProblemError(400)

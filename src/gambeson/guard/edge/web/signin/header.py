@@ -42,7 +42,7 @@ def _signed(site: Site, given: UpstreamCredential) -> SignedIn:
 
 
 def disguised(site: Site, request: WebRequest) -> bool:
-    """Whether a header would become the trusted one in a server that writes ``_`` and ``-`` alike, or ``.`` too (RFC
-    3875 section 4.1.18). The name itself is simply left out."""
+    """Whether a header would become the trusted one in a server that writes ``_`` and ``-`` alike, or ``.`` too
+    (RFC 3875 section 4.1.18). The name itself is simply left out."""
     plain = folded(site.header)
     return any(name != site.header and folded(name) == plain for name, _ in request.headers)

@@ -17,6 +17,7 @@ import httptools
 from gambeson.model.web import WebRequest
 
 from .cookies import Cookies, read_cookies
+from .http_names import FRAMING, HOP, KEPT, MEANING, SINGLE, names
 from .http_target import MAX_TARGET, HeadError, canonical, words
 
 __all__ = ["MAX_HEAD", "MAX_HEADERS", "MAX_LINE", "MAX_TARGET", "HeadError", "RequestHead", "RequestReader"]
@@ -24,7 +25,6 @@ __all__ = ["MAX_HEAD", "MAX_HEADERS", "MAX_LINE", "MAX_TARGET", "HeadError", "Re
 MAX_HEAD = 65536  # octets of a head
 MAX_HEADERS = 100
 MAX_LINE = 16384  # octets of one header line
-MAX_NAME = 128
 _MAX_LENGTH_DIGITS = 15
 
 METHODS = words(
@@ -33,41 +33,8 @@ METHODS = words(
 _METHOD_NAMES = {name.encode(): name for name in METHODS}
 # What may be in a head at all (RFC 9110 section 5.5); where CR and LF may stand is llhttp's business and ours below.
 _OCTETS = bytes(range(32, 127)) + bytes(range(128, 256)) + b"\t\r\n"
-_TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 _DIGITS = frozenset(b"0123456789")
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
-
-# What a name means here. Several bits may hold.
-_SINGLE = 1  # must not come twice
-_HOP = 2  # concerns this connection only
-_FRAMING = 4  # looked at below
-_KEPT = 8  # must not be named in Connection: it decides something
-_MEANING = {
-    "host": _SINGLE | _FRAMING | _KEPT,
-    "content-length": _SINGLE | _FRAMING | _KEPT,
-    "content-type": _SINGLE | _KEPT,
-    "content-encoding": _KEPT,
-    "authorization": _SINGLE | _KEPT,
-    "cookie": _FRAMING | _KEPT,
-    "origin": _SINGLE | _KEPT,
-    "referer": _SINGLE,
-    "user-agent": _SINGLE,
-    "range": _SINGLE,
-    "sec-fetch-site": _SINGLE | _KEPT,
-    "sec-fetch-mode": _SINGLE | _KEPT,
-    "transfer-encoding": _SINGLE | _HOP | _FRAMING | _KEPT,
-    "expect": _SINGLE | _HOP | _FRAMING,
-    "upgrade": _SINGLE | _HOP | _FRAMING,
-    "connection": _HOP | _FRAMING,
-    "proxy-connection": _HOP,
-    "proxy-authorization": _HOP,
-    "keep-alive": _HOP,
-    "te": _HOP,
-    "trailer": _HOP,
-    "http2-settings": _HOP,
-}
-# Servers that turn "-" into "_" (CGI, WSGI, PHP) must not find another's name written that way.
-_UNDERSCORED = frozenset(name.replace("-", "_") for name in _MEANING if "-" in name)
 
 
 @dataclass(slots=True)
@@ -84,35 +51,6 @@ class RequestHead:
     expects: bool = False
     websocket: bool = False
     old: bool = False
-
-
-class _Names:
-    """Header names seen before: octets to (lower-case text, meaning). Bounded."""
-
-    __slots__ = ("_known",)
-
-    def __init__(self) -> None:
-        self._known: dict[bytes, tuple[str, int]] = {}
-
-    def of(self, name: bytes) -> tuple[str, int]:
-        """Raises HeadError(400) for what is no token or could be read as another name."""
-        known = self._known.get(name)
-        if known is not None:
-            return known
-        lower = name.lower()
-        if not lower or len(lower) > MAX_NAME or not _TOKEN.issuperset(lower):
-            raise HeadError(400, "header-name")
-        text = lower.decode("ascii")
-        if text.replace("-", "_") in _UNDERSCORED and text not in _MEANING:
-            raise HeadError(400, "header-name-lookalike")
-        found = (text, _MEANING.get(text, 0))
-        if len(self._known) >= 1024:
-            self._known.clear()
-        self._known[name] = found
-        return found
-
-
-_names = _Names()
 
 
 class RequestReader:
@@ -262,7 +200,7 @@ def _sort(headers: list[tuple[bytes, bytes]], last: _Sorted | None = None) -> _S
     cookies: list[str] = []
     connection: list[str] = []
     singles: set[str] = set()
-    names_of = _names.of
+    names_of = names.of
     for raw, octets in headers:
         if len(raw) + len(octets) > MAX_LINE:
             raise HeadError(431, "header-too-long")
@@ -270,18 +208,18 @@ def _sort(headers: list[tuple[bytes, bytes]], last: _Sorted | None = None) -> _S
         # Text that any server reads alike; blanks around it are no part of it (RFC 9110 section 5.5).
         value = octets.decode("latin-1").strip(" \t")
         if meaning:
-            if meaning & _SINGLE:
+            if meaning & SINGLE:
                 if name in singles:
                     raise HeadError(400, f"two-{name}")
                 singles.add(name)
-            if meaning & _FRAMING:
+            if meaning & FRAMING:
                 if name == "cookie":
                     cookies.append(value)
                 elif name == "connection":
                     connection.append(value)
                 else:
                     framing[name] = value
-            if meaning & _HOP:
+            if meaning & HOP:
                 continue
         kept.append((name, value))
     nominated = _nominated(connection) if connection else _NOTHING
@@ -355,7 +293,7 @@ def _nominated(values: Iterable[str]) -> set[str]:
     for value in values:
         options.update([option.strip(" \t").lower() for option in value.split(",")])
     for option in options:
-        if _MEANING.get(option, 0) & _KEPT:
+        if MEANING.get(option, 0) & KEPT:
             raise HeadError(400, "connection-names-header")
     return options
 

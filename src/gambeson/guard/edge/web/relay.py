@@ -21,7 +21,7 @@ from gambeson.wire.http_forward import AnswerHead, request_head, response_head
 from gambeson.wire.http_head import RequestHead
 
 from .memory import HEAP
-from .upstream import Upstream, open_upstream, proxy_header
+from .upstream import Upstream, binding, open_upstream, proxy_header
 
 if TYPE_CHECKING:
     from .connection import WebConnection
@@ -84,7 +84,7 @@ class Relay:
         self._held = None
         self.answering = False
         if self._whose[0] is not forward.access:
-            self._whose = (forward.access, _binding(forward.access))
+            self._whose = (forward.access, binding(forward.access))
         identity = self._whose[1]
         upstream = self._upstream
         if upstream is not None and (
@@ -406,11 +406,3 @@ def _bound_cookies(head: AnswerHead, forward: Forward) -> AnswerHead:
     for name, value in head.headers:
         headers.extend([(name, each) for each in bind(value)] if name == "set-cookie" else [(name, value)])
     return replace(head, headers=tuple(headers))
-
-
-def _binding(access: AccessRequest | None) -> tuple[str, ...] | None:
-    """Who the upstream connection is for; None for nobody in particular."""
-    if access is None:
-        return None
-    who = access.identity
-    return (who.organisation, who.account, who.device, who.credential, who.session, who.claimed)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from gambeson.guard.edge.tls import fingerprint, peer_certificate
 from gambeson.guard.edge.upstream import Unreachable, UpstreamTrust, connect_unix, server_hostname
 from gambeson.guard.edge.within import Within
+from gambeson.model.access import AccessRequest
 from gambeson.model.server import Endpoint, UpstreamTls
 from gambeson.wire.http_body import BodyError, BodyReader, Chunked, Counted, UntilClose
 from gambeson.wire.http_forward import MAX_ANSWER_HEAD, AnswerHead, AnswerReader
@@ -276,3 +277,11 @@ def _verify_pin(endpoint: Endpoint, seen: str) -> None:
 def proxy_header(endpoint: Endpoint, source: str, port: int, local: tuple[str, int]) -> bytes:
     """The PROXY header for an endpoint that wants one; empty for others."""
     return build_v2(source, port, *local) if endpoint.proxy_v2 else b""
+
+
+def binding(access: AccessRequest | None) -> tuple[str, ...] | None:
+    """Who the upstream connection is for; None for nobody in particular."""
+    if access is None:
+        return None
+    who = access.identity
+    return (who.organisation, who.account, who.device, who.credential, who.session, who.claimed)

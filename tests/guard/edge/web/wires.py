@@ -102,6 +102,7 @@ def door(loop: Loop) -> Door:
         settings=SimpleNamespace(
             web=WebLimits(), timeouts=SimpleNamespace(handshake=1.0, connect=1.0, shutdown=1.0, farewell=0.5),
             limits=SimpleNamespace(write_high=65536),
+            portal_hosts=frozenset(),
         ),
         stopping=False,
         web=set(),

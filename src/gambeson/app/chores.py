@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from gambeson.guard.core import notice_portal
 from gambeson.guard.core.health import Running
 from gambeson.guard.core.notice import Notice, compose
 from gambeson.guard.edge.findings import Findings, Lag, damaged_files
@@ -26,6 +27,10 @@ def prepare(parameters: Mapping[str, Any]) -> NoticePlan | None:
     compose(
         Notice("x", "d", "Übung", "ä@x.example", "a@x.example", False, "imap", "::1", "", 0.0), "", "x"
     ).as_bytes()
+    told = notice_portal.PortalNotice(
+        "x", "portal.factor.added", "a", "a@x.example", "ä@x.example", "", "::1", 0.0
+    )
+    notice_portal.compose(told, "", "x", "").as_bytes()
     if parameters["notices"] is None:
         return None
     return with_authorities(msgspec.convert(parameters["notices"], NoticePlan))

@@ -222,6 +222,7 @@ class Planner:
 
     def _notices(self) -> NoticePlan | None:
         """How the worker tells people something by mail; None where it does not."""
+        origin = self.portal.origin if self.portal else ""
         if self.playground and self.playground.embedded:
             from gambeson.playground.notices import socket_name
             from gambeson.playground.sample import DOMAIN
@@ -229,7 +230,7 @@ class Planner:
             here = Endpoint(
                 DoorKind.SUBMISSION, unix=socket_name(self.playground.instance), tls=UpstreamTls.NONE
             )
-            return NoticePlan(endpoint=here, lmtp=True, admins=(f"office@{DOMAIN}",))
+            return NoticePlan(endpoint=here, lmtp=True, admins=(f"office@{DOMAIN}",), portal=origin)
         notices = self.config.notices
         if notices.endpoint is None:
             return None
@@ -240,6 +241,7 @@ class Planner:
             hostname=self.hostname,
             sender=notices.from_,
             admins=notices.admins,
+            portal=origin,
         )
 
     def _directory(self, share: Callable[[int, bool], int]) -> DirectoryPlan | None:

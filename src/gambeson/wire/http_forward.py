@@ -7,8 +7,8 @@ RFC 9110 sections 5.5, 7.6.1 and 15, RFC 9112 sections 3, 4 and 6.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import httptools
@@ -288,6 +288,16 @@ class AnswerReader:
             headers = [pair for pair in headers if pair[0] not in nominated]
         keep_alive = not close and (version == "1.1" or keep)
         return AnswerHead(status, self._reason.decode("latin-1"), tuple(headers), length, chunked, keep_alive)
+
+
+def with_cookies(answer: AnswerHead, bind: Callable[[str], tuple[str, ...]] | None) -> AnswerHead:
+    """The answer with its cookies as ``bind`` wants each set; the answer itself where it sets none."""
+    if bind is None or not any(name == "set-cookie" for name, _ in answer.headers):
+        return answer
+    headers: list[tuple[str, str]] = []
+    for name, value in answer.headers:
+        headers.extend([(name, each) for each in bind(value)] if name == "set-cookie" else [(name, value)])
+    return replace(answer, headers=tuple(headers))
 
 
 def response_head(

@@ -148,18 +148,26 @@ def plain_words(text: str) -> str:
 def compose(notice: Notice, sender: str, organisation: str) -> EmailMessage:
     """The mail. ``sender`` is the address it is from; empty: postmaster at the recipient's domain (RFC 5321 section
     4.5.1: there always is one). ``organisation`` is its name. Raises ValueError where an address is none."""
-    ascii_only = (notice.recipient + sender).isascii()
-    message = EmailMessage(policy=SMTP if ascii_only else SMTPUTF8)
-    name, mailbox = plain_words(notice.device_name), plain_words(organisation)
-    domain = notice.recipient.rpartition("@")[2]
-    message["From"] = _address(sender or f"postmaster@{domain}", f"Mail doors of {mailbox}")
-    message["To"] = _address(notice.recipient)
-    message["Subject"] = f"A device waits for approval: {name}"
-    message["Date"] = format_datetime(datetime.fromtimestamp(notice.at, UTC))
-    message["Message-ID"] = f"<{notice.id}@{domain}>"
+    name = plain_words(notice.device_name)
+    subject, text = f"A device waits for approval: {name}", _text(notice, name)
+    return automatic_message(notice.id, notice.recipient, sender, organisation, subject, text, notice.at)
+
+
+def automatic_message(
+    id: str, recipient: str, sender: str, organisation: str, subject: str, text: str, at: float
+) -> EmailMessage:
+    """The mail that nothing answers, for :func:`compose`: ``id`` makes its Message-ID, ``at`` its Date. ``subject``
+    and ``text`` are ours, with what others chose in plain words. Raises ValueError where an address is none."""
+    message = EmailMessage(policy=SMTP if (recipient + sender).isascii() else SMTPUTF8)
+    domain = recipient.rpartition("@")[2]
+    message["From"] = _address(sender or f"postmaster@{domain}", f"Mail doors of {plain_words(organisation)}")
+    message["To"] = _address(recipient)
+    message["Subject"] = subject
+    message["Date"] = format_datetime(datetime.fromtimestamp(at, UTC))
+    message["Message-ID"] = f"<{id}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834 section 5.2
     message["Precedence"] = "bulk"  # for vacation programs from before RFC 3834
-    message.set_content(_text(notice, name))
+    message.set_content(text)
     return message
 
 
@@ -171,15 +179,14 @@ def _address(text: str, shown: str = "") -> Address:
 
 
 def _text(notice: Notice, name: str) -> str:
-    when = datetime.fromtimestamp(notice.at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     about = [
         f"The device called {name} asked for mail of this account and is in quarantine:",
         "it was answered, but not served.",
         "",
         f"  account   {notice.account}",
         f"  door      {plain_words(notice.door)}",
-        f"  when      {when}",
-        f"  from      {_source(notice.source)}",
+        f"  when      {moment(notice.at)}",
+        f"  from      {shown_source(notice.source)}",
     ]
     if notice.program:
         about.append(f"  program   {plain_words(notice.program)} (what it says of itself)")
@@ -210,8 +217,14 @@ def _commands(notice: Notice) -> tuple[str, str]:
     return f"  gambeson device approve {notice.device}", f"  gambeson device block {notice.device}"
 
 
-def _source(text: str) -> str:
+def moment(at: float) -> str:
+    """``2027-01-31 12:00 UTC``."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def shown_source(text: str) -> str:
+    """A network address as it may be shown, without a zone: any words could stand there."""
     try:
-        return str(ipaddress.ip_address(text))
+        return str(ipaddress.ip_address(text.partition("%")[0]))
     except ValueError:
         return "an unknown address"

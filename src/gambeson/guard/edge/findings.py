@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gambeson.guard.core import health
+from gambeson.guard.core import health, notice_portal
 from gambeson.guard.core.health import Kept, Recorded, Running
 from gambeson.guard.core.notice import CAUSE, KIND, REASON
 from gambeson.guard.core.policy_toml import PolicyError, parse_policy
@@ -199,7 +199,9 @@ def _undelivered(store: OrganisationStore, since: float) -> list[str]:
     return [
         str(j.result)
         for j in jobs
-        if j.kind == KIND and j.changed_at >= since and not str(j.result).startswith("not sent")
+        if j.kind in (KIND, notice_portal.KIND)
+        and j.changed_at >= since
+        and not str(j.result).startswith("not sent")
     ]
 
 

@@ -25,7 +25,7 @@ SECONDS = 15.0  # for every step
 class NoticePlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where notices go. ``ca`` is the path of a PEM file, empty for the system's, ``authorities`` what it holds, read
     before the drop of rights; ``hostname`` is what we call ourselves; ``sender`` and ``admins`` are addresses,
-    ``sender`` empty for postmaster at the recipient's domain."""
+    ``sender`` empty for postmaster at the recipient's domain; ``portal`` is the portal's origin, empty without one."""
 
     endpoint: Endpoint
     lmtp: bool = False
@@ -34,6 +34,7 @@ class NoticePlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     hostname: str = "localhost"
     sender: str = ""
     admins: tuple[str, ...] = ()
+    portal: str = ""
 
 
 def with_authorities(plan: NoticePlan) -> NoticePlan:

@@ -1,4 +1,4 @@
-"""The worker's chore that tells people of devices in quarantine.
+"""The worker's chore that tells people of devices in quarantine, and of what changed about their account at the portal.
 
 What is to be sent is found in the recorded events and put into the journalled queue under the notice's own id: a
 second one of that id is refused by the store, so neither a crash nor a second look makes it twice. Sending takes a job
@@ -12,8 +12,10 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from email.message import EmailMessage
 from typing import Any, cast
 
+from gambeson.guard.core import notice_portal
 from gambeson.guard.core.notice import (
     CAUSE,
     EAS_CAUSE,
@@ -24,7 +26,8 @@ from gambeson.guard.core.notice import (
     notice_id,
     phone_of,
 )
-from gambeson.model.asset import Device, DeviceState
+from gambeson.guard.core.notice_portal import PortalNotice
+from gambeson.model.asset import Account, Device, DeviceState
 from gambeson.model.event import Event
 from gambeson.store.control import Store
 from gambeson.store.eas_devices import QUARANTINED
@@ -42,7 +45,10 @@ FIRST_WAIT, LAST_WAIT = 60.0, 3600.0
 MAX_SENDINGS = 100  # of one round
 _DAY = 86400.0
 _LOOKED_AT = 200  # newest refusals of one device and day
+_OVERLAP = 600.0  # of two looks at the portal's events: some may be written late
+_PORTAL_LOOKED_AT = 1_000  # newest events of one kind
 BY = "worker"
+KINDS = (KIND, notice_portal.KIND)
 
 
 class Notices:
@@ -57,18 +63,24 @@ class Notices:
         send: Callable[[NoticePlan, str, Any], Outcome] = deliver,
     ) -> None:
         self._store, self._plan, self._clock, self._send = store, plan, clock, send
+        self._looked: float | None = None  # when the portal's events were last gone through
 
     async def run(self) -> None:
         """For ever."""
-        await repeat("telling people of devices in quarantine", EVERY_SECONDS, self._step)
+        await repeat("telling people by mail", EVERY_SECONDS, self._step)
 
     async def _step(self) -> None:
         await asyncio.to_thread(self.step)
 
     def step(self) -> int:
         """One round. Returns how many were sent. Raises what the store raises; nothing is lost then."""
-        for organisation in self._store.organisations():
-            self._find(self._store.organisation(organisation.id))
+        now = self._clock()
+        since = now - _DAY if self._looked is None else min(now, self._looked) - _OVERLAP
+        for each in self._store.organisations():
+            organisation = self._store.organisation(each.id)
+            self._find(organisation)
+            self._find_portal(organisation, max(0.0, since), now)
+        self._looked = now
         return self._send_all()
 
     # -- finding
@@ -101,6 +113,18 @@ class Notices:
             for notice in due(events, devices, accounts, self._plan.admins, sent, phones):
                 self._journal(organisation, notice, now)
 
+    def _find_portal(self, organisation: OrganisationStore, since: float, now: float) -> None:
+        events = [
+            event
+            for kind in notice_portal.KINDS
+            for event in organisation.events.query(kind=kind, since=since, limit=_PORTAL_LOOKED_AT)
+        ]
+        owners = {name: _account(organisation, name) for name in {e.account for e in events}}
+        accounts = {name: owner for name, owner in owners.items() if owner is not None}
+        for notice in notice_portal.due(events, accounts, self._plan.admins):
+            if not _there(organisation, notice.id):
+                self._journal(organisation, notice, now)
+
     def _refusals(
         self, organisation: OrganisationStore, kind: str, device: str, now: float
     ) -> Iterable[Event]:
@@ -111,10 +135,11 @@ class Notices:
                 kind=kind, device=device, since=begin, until=begin + _DAY, limit=_LOOKED_AT
             )
 
-    def _journal(self, organisation: OrganisationStore, notice: Notice, now: float) -> None:
+    def _journal(self, organisation: OrganisationStore, notice: Notice | PortalNotice, now: float) -> None:
+        kind = KIND if isinstance(notice, Notice) else notice_portal.KIND
         try:
             organisation.jobs.add(
-                KIND, asdict(notice), id=notice.id, max_attempts=MAX_ATTEMPTS, by=BY, at=now
+                kind, asdict(notice), id=notice.id, max_attempts=MAX_ATTEMPTS, by=BY, at=now
             )
         except Conflict:
             return  # another worker was quicker
@@ -124,7 +149,7 @@ class Notices:
     def _send_all(self) -> int:
         sent = 0
         for _ in range(MAX_SENDINGS):
-            job = self._store.jobs.claim((KIND,), worker=BY, lease=LEASE_SECONDS, at=self._clock())
+            job = self._store.jobs.claim(KINDS, worker=BY, lease=LEASE_SECONDS, at=self._clock())
             if job is None:
                 break
             outcome = self._send_one(job)
@@ -142,6 +167,13 @@ class Notices:
         return sent
 
     def _send_one(self, job: Job) -> Outcome:
+        composed = self._portal(job) if job.kind == notice_portal.KIND else self._quarantined(job)
+        if isinstance(composed, Outcome):
+            return composed
+        recipient, message = composed
+        return self._send(self._plan, recipient, message)
+
+    def _quarantined(self, job: Job) -> tuple[str, EmailMessage] | Outcome:
         try:
             notice = Notice(**cast("dict[str, Any]", job.payload))
             organisation = self._store.organisation(job.organisation)
@@ -154,10 +186,29 @@ class Notices:
         if not notice.phone and device.state is not DeviceState.QUARANTINED:
             return Outcome(Fate.REFUSED, f"not sent: the device is {device.state} by now")
         try:
-            message = compose(notice, self._plan.sender, name)
+            return notice.recipient, compose(notice, self._plan.sender, name)
         except ValueError as error:
             return Outcome(Fate.REFUSED, f"not sent: {error}"[:300])
-        return self._send(self._plan, notice.recipient, message)
+
+    def _portal(self, job: Job) -> tuple[str, EmailMessage] | Outcome:
+        notice = PortalNotice(**cast("dict[str, Any]", job.payload))
+        try:
+            organisation = self._store.organisation(job.organisation)
+            organisation.accounts.get(notice.account)
+            name = organisation.get().name
+        except NotFound:
+            return Outcome(Fate.REFUSED, "not sent: the account is not there any more")
+        try:
+            return notice.recipient, notice_portal.compose(notice, self._plan.sender, name, self._plan.portal)
+        except ValueError as error:
+            return Outcome(Fate.REFUSED, f"not sent: {error}"[:300])
+
+
+def _account(organisation: OrganisationStore, id: str) -> Account | None:
+    try:
+        return organisation.accounts.get(id)
+    except NotFound:
+        return None
 
 
 def _still_held(organisation: OrganisationStore, device: Device, phone: str) -> bool:

@@ -1,4 +1,4 @@
-"""A client that asks nothing for a while keeps its connection; the mail server's is let go, unless that is signed in."""
+"""A client that asks nothing for a while keeps its connection; the server's is let go, unless it has signed that in."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ When the identity on the client's connection changes, the upstream connection do
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gambeson.guard.core.web.verdict import Forward
@@ -17,7 +16,7 @@ from gambeson.guard.edge.upstream import Unreachable
 from gambeson.model.access import AccessRequest
 from gambeson.model.web import Product, WebSignIn
 from gambeson.wire.http_body import LAST_CHUNK, chunk
-from gambeson.wire.http_forward import AnswerHead, request_head, response_head
+from gambeson.wire.http_forward import AnswerHead, request_head, response_head, with_cookies
 from gambeson.wire.http_head import RequestHead
 
 from .memory import HEAP
@@ -287,7 +286,7 @@ class Relay:
         last = self._written
         if last is not None and last[0] is head and last[1] == given:
             return last[2]
-        bound = _bound_cookies(head, forward)
+        bound = with_cookies(head, forward.set_cookie)
         out = response_head(
             bound,
             forward.actions,
@@ -347,7 +346,7 @@ class Relay:
         self.answering = True
         close = client.closes or client.door.stopping
         out = response_head(
-            _bound_cookies(head, forward),
+            with_cookies(head, forward.set_cookie),
             forward.actions,
             forward.cookies,
             length=-1 if bodiless else len(made),
@@ -380,7 +379,7 @@ class Relay:
         ):
             self.upstream_lost(upstream, "the mail server changed the protocol unasked")
             return
-        out = response_head(_bound_cookies(head, forward), forward.actions, forward.cookies)
+        out = response_head(with_cookies(head, forward.set_cookie), forward.actions, forward.cookies)
         out = out[:-2] + b"connection: upgrade\r\nupgrade: websocket\r\n\r\n" + upstream.leftover()
         self._upstream = None
         client.answering(101)
@@ -395,14 +394,3 @@ class Relay:
         door.wheel.put(session, door.wheel.now + session.idle_limit)
         limits, timeouts = door.settings.limits, door.settings.timeouts
         Splice(session, own, transport, door.wheel, limits.write_high, timeouts.farewell).begin(pending, out)
-
-
-def _bound_cookies(head: AnswerHead, forward: Forward) -> AnswerHead:
-    """The answer with its cookies as the verdict wants them set."""
-    bind = forward.set_cookie
-    if bind is None or not any(name == "set-cookie" for name, _ in head.headers):
-        return head
-    headers: list[tuple[str, str]] = []
-    for name, value in head.headers:
-        headers.extend([(name, each) for each in bind(value)] if name == "set-cookie" else [(name, value)])
-    return replace(head, headers=tuple(headers))

@@ -84,7 +84,7 @@ def test_the_workers_user_moves_replaces_and_makes_nothing_but_its_own(installat
     place = Place(installation.data)
     own = [str(path.relative_to(place.data)) for path in (*place.written_by_worker, place.playground_mail)]
     others = [path.name for path in place.data.iterdir() if path.name not in own]
-    others += ["playground/sample.json", "playground/devices.json"]
+    others += ["playground/sample.json", "playground/people.json"]
     assert {"keeper", "tls", "run", "backups", "gambeson.toml", "instance", "servers.json"} <= set(others)
     assert as_worker(place.data, others, own) == [f"write in {name}" for name in own]
 

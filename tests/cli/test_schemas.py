@@ -235,7 +235,9 @@ def test_guard(tried: Tried) -> None:
 def test_shields(tried: Tried) -> None:
     assert tried("guard shields")["shields"]
     log = tried.folder / "requests.jsonl"
-    log.write_text(json.dumps({"time": 1609770000, "method": "POST", "host": "m", "path": "/ecp/y.js"}) + "\n")
+    log.write_text(
+        json.dumps({"time": 1609770000, "method": "POST", "host": "m", "path": "/ecp/y.js"}) + "\n"
+    )
     assert tried("guard shields", "--replay", str(log), of="guard-shields-replay.json")["hits"]
 
 

@@ -88,7 +88,9 @@ def test_a_verifier_has_its_length_and_the_account_is_there(org: OrganisationSto
 def test_making_and_using_are_audited(org: OrganisationStore) -> None:
     org.binding_codes.make("ann", ONE, **ADMIN)
     spend(org)
-    told = [(e.action, e.by, json.loads(e.details)) for e in org.audit() if e.action.startswith("binding-code")]
+    told = [
+        (e.action, e.by, json.loads(e.details)) for e in org.audit() if e.action.startswith("binding-code")
+    ]
     assert told == [
         ("binding-code.used", "portal:ann@a.example", {"made_by": "root"}),
         ("binding-code.made", "root", {"ends": NOW + GOOD_FOR, "replaced": 0}),

@@ -57,6 +57,7 @@ SWEEP: dict[str, Callable[[OrganisationStore, Any], object] | str] = {
     "certificates.list": lambda a, b: [*a.certificates.list(device=b.device)],
     "certificates.revoke": lambda a, b: a.certificates.revoke(b.serial, **ADMIN),
     "authenticators.list": lambda a, b: [*a.authenticators.list(b.account)],
+    "authenticators.holders": lambda a, b: a.authenticators.holders() & {b.account},
     "authenticators.add": lambda a, b: a.authenticators.add(
         b.account, AuthenticatorKind.TOTP, sealed=b"x", **ADMIN
     ),

@@ -45,6 +45,8 @@ EVENT_BURST, EVENTS_PER_SECOND = 60.0, 0.1
 ALL_BURST, ALL_PER_SECOND = 3000.0, 10.0
 # Of one account and kind: more than a person does. Each is an entry of the audit log, and some are told to all doors.
 ACT_BURST, ACTS_PER_SECOND = 120.0, 0.1
+# Of one account and kind that its owner is told of by mail: no flood of other events keeps the first from the record.
+TOLD_BURST, TOLD_PER_SECOND = 1.0, 1 / 3600
 _HELD_BACK = (p.DeviceAdd, p.DeviceCertificate, p.AddAuthenticator, p.SessionOpen)
 _PUBLISHED = (p.SessionEnd, p.DeviceEnd, p.DeviceCertificate)
 _REASONS: tuple[tuple[type[StoreError], str], ...] = (
@@ -76,6 +78,7 @@ class PortalDesk:
         self._count = 0
         self._events = Allowance(EVENT_BURST, EVENTS_PER_SECOND)
         self._all_events = Allowance(ALL_BURST, ALL_PER_SECOND)
+        self._told = Allowance(TOLD_BURST, TOLD_PER_SECOND)
         self._often = Allowance(ACT_BURST, ACTS_PER_SECOND)
         self._acts: Mapping[type[Message], Callable[[Any, float], Message]] = {
             p.PersonAsk: self._person,
@@ -323,6 +326,8 @@ class PortalDesk:
         guess = ask.guess and bool(subject)
         with self._counting:
             known = self._events.take(ask.source, now) and self._all_events.take("", now)
+            if not known and organisation and account and ask.kind in notice_portal.KINDS:
+                known = self._told.take(f"{account} {ask.kind}", now)
             if not (known or guess):
                 return Done()  # more of the same would tell nobody anything
             self._count += 1

@@ -39,7 +39,7 @@ class PutBack:
 def extra_files(place: Place, *, keys: bool) -> dict[str, Path]:
     """Paths relative to the data directory, and where they are now; ``keys``: the master key too. The playground's
     mail is not among them."""
-    names = ["instance", "gambeson.toml", "playground/sample.json", "playground/devices.json"]
+    names = ["instance", "gambeson.toml", "playground/sample.json", "playground/people.json"]
     names += [f"tls/{each.name}" for each in sorted(place.tls.glob("*.pem"))]
     for each in sorted(place.keeper.glob("*")):
         # keys.sealed opens only with the master key, which may be left out

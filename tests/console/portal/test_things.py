@@ -218,7 +218,9 @@ def test_the_profile_is_signed_and_openssl_agrees(tmp_path: Path) -> None:
 
 def test_with_a_certificate_the_profile_carries_the_identity() -> None:
     _world, _anna, browser = signed_in(certificate_host="device.example.org")
-    link = link_of(browser.post("/devices/new", name="Phone", program="ios-mail-exchange", certificate="1").text)
+    link = link_of(
+        browser.post("/devices/new", name="Phone", program="ios-mail-exchange", certificate="1").text
+    )
     profile = plistlib.loads(browser.get(f"{link}/profile").body)
     kinds = {p["PayloadType"]: p for p in profile["PayloadContent"]}
     identity, eas = kinds["com.apple.security.pkcs12"], kinds["com.apple.eas.account"]

@@ -77,6 +77,14 @@ class World:
         )  # fmt: skip
         self.store.events.append([event])
 
+    def at_the_portal(self, kind: str, number: int = 1) -> None:
+        """Something changed at the portal, as the worker's desk writes it."""
+        event = Event(
+            f"portal/1/{self.now}{kind}{number}", self.now, kind, self.organisation.id, self.account.id,
+            door="portal", source="192.0.2.1", data={"claimed": self.account.address, "sentence": "App"},
+        )  # fmt: skip
+        self.store.events.append([event])
+
     def jobs(self) -> dict[str, JobState]:
         return {j.payload["recipient"]: j.state for j in self.organisation.jobs.list() if j.kind == KIND}  # type: ignore[index]
 
@@ -207,6 +215,52 @@ def test_another_organisations_claims_make_no_mail(world: World) -> None:
     )
     world.store.events.append([forged])
     assert world.chore.step() == 0
+
+
+def test_what_changes_at_the_portal_is_told_once_an_hour(world: World) -> None:
+    for number in range(30):
+        world.at_the_portal("portal.factor.added", number)
+    world.at_the_portal("portal.sign-in")
+    assert world.chore.step() == 1
+    assert [to for to, _ in world.arrived] == ["ann@sample.example"]
+    world.now += 5
+    world.at_the_portal("portal.factor.added", 31)
+    assert world.chore.step() == 0
+    assert world.worker().step() == 0  # a new worker remembers nothing and need not
+    world.at_the_portal("portal.recovery.used")
+    assert world.chore.step() == 2  # the administrators too
+    world.now += 3600
+    world.at_the_portal("portal.factor.added")
+    assert world.chore.step() == 1
+    assert len({message for _, message in world.arrived}) == 4
+
+
+def test_a_notice_of_the_portal_outlives_a_mail_server_with_trouble(world: World) -> None:
+    world.at_the_portal("portal.device.added")
+    world.answer = Outcome(Fate.LATER, "451 later")
+    assert world.chore.step() == 0
+    world.answer, world.now = Outcome(Fate.SENT, "taken"), world.now + 7200
+    assert world.worker().step() == 1
+    assert world.worker().step() == 0
+
+
+def test_what_is_written_late_is_still_told(world: World) -> None:
+    world.now += 60
+    assert world.chore.step() == 0
+    world.now -= 60
+    world.at_the_portal("portal.factor.removed")
+    world.now += 65
+    assert world.chore.step() == 1
+
+
+def test_who_is_not_there_any_more_is_told_nothing(world: World) -> None:
+    world.at_the_portal("portal.factor.added")
+    world.answer = Outcome(Fate.LATER, "451 later")
+    world.chore.step()
+    world.organisation.accounts.delete(world.account.id, by="t", at=world.now)
+    world.answer, world.now = Outcome(Fate.SENT, "taken"), world.now + 61
+    assert world.chore.step() == 0
+    assert world.arrived == []
 
 
 # -- over real SMTP

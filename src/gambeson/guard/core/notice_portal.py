@@ -56,7 +56,7 @@ KINDS: Mapping[str, Words] = {
     ),
     "portal.passkey.copied": Words(
         "A passkey may have been copied",
-        "A passkey of this account was refused: by its counter, there is a copy of it.",
+        "A passkey of this account was refused: its counter did not grow. There may be a copy of it.",
         alarm=True,
     ),
 }
@@ -64,8 +64,8 @@ KINDS: Mapping[str, Words] = {
 
 @dataclass(frozen=True, slots=True)
 class PortalNotice:
-    """One mail to one ``recipient`` about an event of ``kind``. ``account`` is an id, ``address`` its address, ``named``
-    what the factor or device is called, ``source`` the network address, ``at`` when it happened."""
+    """One mail to one ``recipient`` about an event of ``kind``. ``account`` is an id, ``address`` its address,
+    ``named`` what the factor or device is called, ``source`` the network address, ``at`` when it happened."""
 
     id: str
     kind: str

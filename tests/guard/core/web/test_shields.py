@@ -200,7 +200,9 @@ def test_only_forms_and_uploads_are_looked_into() -> None:
 
     assert wants("/?_task=mail&_action=upload", "multipart/form-data; boundary=x") > 0
     assert wants("/?_task=login", "application/x-www-form-urlencoded") > 0
-    assert wants("/?_task=mail&_action=send", "application/x-www-form-urlencoded") > 0  # may be a sign-in form
+    assert (
+        wants("/?_task=mail&_action=send", "application/x-www-form-urlencoded") > 0
+    )  # may be a sign-in form
     assert wants("/?_task=mail&_action=send", "text/plain") == 0
     assert wants("/?_task=mail&_action=upload", "multipart/form-data; boundary=x", body=False) == 0
     owa = ask("POST", "/owa/service.svc?action=x", [("Content-Type", "application/json")], body=True)

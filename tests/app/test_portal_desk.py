@@ -535,6 +535,17 @@ def test_a_flood_of_events_is_cut_and_guesses_are_counted_all_the_same(world: Wo
     assert world.store.events.failures(NOW) == [("ann", 1)]
 
 
+def test_no_flood_keeps_the_first_of_what_people_are_told_from_the_record(world: World) -> None:
+    for _ in range(70):
+        world.gives(event(kind="portal.throttled", source="203.0.113.9", account="ann"), Done)
+    for _ in range(5):
+        world.gives(event(kind="portal.factor.added", source="203.0.113.9", account="ann"), Done)
+        world.gives(event(kind="portal.factor.removed", source="203.0.113.9", account="ann"), Done)
+        world.gives(event(kind="portal.factor.added", source="203.0.113.9", claimed="ann@a.example"), Done)
+    assert len(world.a.events.query(kind="portal.factor.added", account="ann")) == 1
+    assert len(world.a.events.query(kind="portal.factor")) == 2
+
+
 # -- nothing of others, everything audited -------------------------------------------------------------
 
 

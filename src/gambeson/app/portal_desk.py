@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from gambeson.guard.core import notice_portal
 from gambeson.model.address import canonical, domain_of
 from gambeson.model.event import Event
 from gambeson.process import portal_messages as p
@@ -78,7 +79,7 @@ class PortalDesk:
         self._count = 0
         self._events = Allowance(EVENT_BURST, EVENTS_PER_SECOND)
         self._all_events = Allowance(ALL_BURST, ALL_PER_SECOND)
-        self._told = Allowance(TOLD_BURST, TOLD_PER_SECOND)
+        self._mailed = Allowance(TOLD_BURST, TOLD_PER_SECOND)
         self._often = Allowance(ACT_BURST, ACTS_PER_SECOND)
         self._acts: Mapping[type[Message], Callable[[Any, float], Message]] = {
             p.PersonAsk: self._person,
@@ -327,7 +328,7 @@ class PortalDesk:
         with self._counting:
             known = self._events.take(ask.source, now) and self._all_events.take("", now)
             if not known and organisation and account and ask.kind in notice_portal.KINDS:
-                known = self._told.take(f"{account} {ask.kind}", now)
+                known = self._mailed.take(f"{account} {ask.kind}", now)
             if not (known or guess):
                 return Done()  # more of the same would tell nobody anything
             self._count += 1

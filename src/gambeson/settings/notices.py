@@ -1,4 +1,4 @@
-"""``[notices]``: how Gambeson tells people something by mail: a device of theirs waits in quarantine.
+"""``[notices]``: how Gambeson tells people something by mail: a device waits in quarantine, a factor is new.
 
 Notices go straight to the organisation's mail server, never through one of our doors: a door wants a sign-in, and
 the worker has nothing to sign in with.
@@ -41,7 +41,7 @@ MAIL_ADDRESSES: Kind[tuple[str, ...]] = Kind('a mail address, a list of them, or
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """Mail to people about their devices. Off without smtp or lmtp."""
+    """Mail to people about their devices and what changed at the portal. Off without smtp or lmtp."""
 
     smtp: Endpoint | None = setting(
         None,

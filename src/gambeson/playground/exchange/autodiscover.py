@@ -6,6 +6,7 @@ Sources: MS-OXDSCLI (POX), MS-OXWSADISC (SOAP). URLs are the server's *internal*
 from __future__ import annotations
 
 import json
+from uuid import NAMESPACE_URL, uuid5
 from xml.sax.saxutils import escape
 
 from .exchange import XML, Request, Response
@@ -51,8 +52,9 @@ def _version_2(request: Request) -> Response:
 
 def _outlook(person: str) -> str:
     who, dn = escape(person), escape(f"/o=Playground/ou=Exchange/cn=Recipients/cn={person}")
-    mapi = f"{INTERNAL}/mapi/emsmdb/?MailboxId={who}"
-    book = f"{INTERNAL}/mapi/nspi/?MailboxId={who}"
+    mailbox = f"{uuid5(NAMESPACE_URL, person)}@{escape(person.rpartition('@')[2])}"
+    mapi = f"{INTERNAL}/mapi/emsmdb/?MailboxId={mailbox}"
+    book = f"{INTERNAL}/mapi/nspi/?MailboxId={mailbox}"
     urls = (
         f"<EwsUrl>{INTERNAL}/EWS/Exchange.asmx</EwsUrl><ASUrl>{INTERNAL}/EWS/Exchange.asmx</ASUrl>"
         f"<OOFUrl>{INTERNAL}/EWS/Exchange.asmx</OOFUrl><OABUrl>{INTERNAL}/OAB/{OAB_ID}/</OABUrl>"

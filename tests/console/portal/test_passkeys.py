@@ -17,6 +17,7 @@ from gambeson.console.portal import passkeys
 from gambeson.console.portal.passkeys import (
     REGISTRATION,
     SIGN_IN,
+    SIGNED,
     Asked,
     PasskeyError,
     check_registration,
@@ -58,8 +59,8 @@ SIGN_IN_LIES = [
     (lying(handle=bytes(32)), "another-owner", True),
     (lying(flags_on=BE), "backup-eligibility", True),
     (lying(flags_on=BE | BS), "backup-eligibility", True),
-    (lying(count=1), "counter", False),
-    (lying(count=0), "counter", False),
+    (lying(count=1), "counter", True),
+    (lying(count=0), "counter", True),
 ]
 
 
@@ -171,14 +172,15 @@ def test_a_sign_in_that_lies(
     stored = msgspec.structs.replace(stored, sign_count=2)
     text, asked = sign_in(lies, authenticator, stored, alone=alone)
     assert reason(check_sign_in, text, asked) == word
-    monkeypatch.setattr(passkeys, "SIGN_IN", without(SIGN_IN, word))
+    table = "SIGNED" if word == "counter" else "SIGN_IN"
+    monkeypatch.setattr(passkeys, table, without(getattr(passkeys, table), word))
     left = reason(check_sign_in, text, asked)
     assert left == ("" if own else "invalid")
 
 
 def test_every_check_has_a_lie() -> None:
     assert {word for word, _ in REGISTRATION} == {word for _, word, _ in REGISTRATION_LIES}
-    assert {word for word, _ in SIGN_IN} == {word for _, word, _ in SIGN_IN_LIES} | {"not-asked"}
+    assert {word for word, _ in (*SIGN_IN, *SIGNED)} == {word for _, word, _ in SIGN_IN_LIES} | {"not-asked"}
 
 
 def test_a_passkey_that_was_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,6 +194,14 @@ def test_a_passkey_that_was_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> No
     assert reason(check_sign_in, text, asked) == "not-asked"
     monkeypatch.setattr(passkeys, "SIGN_IN", without(SIGN_IN, "not-asked"))
     assert reason(check_sign_in, text, asked) == ""
+
+
+def test_a_counter_that_nobody_signed_says_nothing_of_a_copy() -> None:
+    authenticator, stored = registered()
+    _, other = registered()
+    stored = msgspec.structs.replace(stored, sign_count=9, public_key=other.public_key)
+    text, asked = sign_in(lying(count=1), authenticator, stored)
+    assert reason(check_sign_in, text, asked) == "invalid"
 
 
 def test_a_signature_of_another_key_or_over_other_octets_is_invalid() -> None:

@@ -40,7 +40,7 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
-from gambeson.process.portal_messages import Authenticator
+from gambeson.process.portal_messages import Authenticator, Person
 
 MAX_CREDENTIAL_ID = 1023  # octets, section 7.1
 MAX_ANSWER = 24 * 1024  # characters of the JSON that a browser sends
@@ -56,11 +56,13 @@ _TRANSPORTS = {t.value: t for t in AuthenticatorTransport}
 
 
 class PasskeyError(Exception):
-    """The answer proves nothing. ``reason`` is a check's word, ``malformed`` or ``invalid``."""
+    """The answer proves nothing. ``reason`` is a check's word, ``malformed`` or ``invalid``; ``person`` is whose
+    passkey it is, where the signature showed that and the counter did not fit."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, person: Person | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.person = person
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +149,9 @@ SIGN_IN: tuple[Check, ...] = (
         "backup-eligibility",
         lambda asked, got: asked.stored is not None and bool(got.flags.be) is asked.stored.backup_eligible,
     ),
-    ("counter", _counter),
 )
+# Asked only of what was signed: else anybody who knows the id could make a passkey look copied.
+SIGNED: tuple[Check, ...] = (("counter", _counter),)
 
 
 def registration_options(
@@ -278,11 +281,12 @@ def check_sign_in(text: str, asked: Asked) -> Used:
             expected_rp_id=asked.rp_id,
             expected_origin=asked.origin,
             credential_public_key=stored.public_key,
-            credential_current_sign_count=stored.sign_count,
+            credential_current_sign_count=0,  # ours to judge, below
             require_user_verification=True,
         )
     except Exception as error:
         raise PasskeyError("invalid") from error
+    _interpret(SIGNED, asked, answered)
     return Used(verified.credential_id, verified.new_sign_count, verified.credential_backed_up)
 
 

@@ -112,7 +112,12 @@ async def prove_passkey_alone(s: Services, step: Step, text: str, at: float) -> 
     if not person.known or not person.enabled or stored is None:
         step.take_challenge(at)
         raise PasskeyError("unknown")
-    return person, await _passkey(s, person, step, text, at, stored, None)
+    try:
+        return person, await _passkey(s, person, step, text, at, stored, None)
+    except PasskeyError as error:
+        if error.reason == "counter":
+            raise PasskeyError("counter", person) from error
+        raise
 
 
 async def _passkey(

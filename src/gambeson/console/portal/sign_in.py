@@ -134,8 +134,10 @@ async def alone(s: Services, visit: Visit) -> Reply:
             raise PasskeyError("challenge")
         person, proof = await proofs.prove_passkey_alone(s, step, visit.given("credential", 32768), visit.at)
     except PasskeyError as error:
-        if s.throttling.may_tell(visit):
-            await sessions.tell(s, visit, "portal.passkey.refused", None, f"Check: {error.reason}.")
+        copied = error.person is not None and error.reason == "counter"
+        if copied or s.throttling.may_tell(visit):
+            kind = "portal.passkey.copied" if copied else "portal.passkey.refused"
+            await sessions.tell(s, visit, kind, error.person, f"Check: {error.reason}.")
         return page(s, target, "second.wrong-passkey", 403)
     row, cookies = await sessions.begin(s, visit, person, proof.rung, s.texts("how.passkey-alone"), step)
     return go(f"/enter?{target.query()}" if target and row.id else "/", *cookies)

@@ -194,13 +194,19 @@ def test_walk_finds_nothing_in_the_playground_and_leaves_nothing_behind(running:
 def test_a_walk_that_is_ended_takes_its_devices_away(running: Gambeson, number: signal.Signals) -> None:
     before = running.json("device", "list", CHIARA)["devices"]
     command = [sys.executable, "-m", "gambeson", "guard", "walk", "--rate", "5", "--data", str(running.data)]
-    # As in the background of a script: SIGINT is ignored there, the others are not.
+
+    def as_in_background() -> None:
+        """SIGINT is ignored in the background of a script, the others are not, however the tests were started."""
+        for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            ignored = each is signal.SIGINT and number is not signal.SIGINT
+            signal.signal(each, signal.SIG_IGN if ignored else signal.SIG_DFL)
+
     walk = subprocess.Popen(
         command,
         env=running.env,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=None if number is signal.SIGINT else lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        preexec_fn=as_in_background,
     )
     try:
         for _ in range(200):

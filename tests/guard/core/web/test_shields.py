@@ -91,7 +91,7 @@ WHOLE = FILES["exchange-calendar-post.toml"]
         ('title = "', 'titel = "', "titel"),
         ("[[request]]", "[[answer]]", "answer"),
         ("path = '^/owa/calendar(?:/|$)'", "", "more than the method"),
-        ("path = '^/owa/calendar(?:/|$)'", "path = '('", "error"),
+        ("path = '^/owa/calendar(?:/|$)'", "path = '('", "unterminated"),
         ("path = '^/owa/calendar(?:/|$)'", "body = 'x'", "limit"),
         ('id = "exchange-calendar-post"', 'id = "else"', "called as"),
         ('product = "exchange"\nrank', 'product = "none"\nrank', "none"),

@@ -345,8 +345,7 @@ def test_a_passkey_that_was_made_at_the_application_is_refused_by_the_portal(sce
     expect(with_portal.locator("h1")).to_have_text("Add a second factor")
     options = with_portal.evaluate(
         """async () => {
-            const body = new URLSearchParams({for: 'create'});
-            return (await fetch('/passkey/options', {method: 'POST', body})).json();
+            return (await fetch('/passkey/options?for=create', {method: 'POST'})).json();
         }"""
     )
     scene.run("() => 0")

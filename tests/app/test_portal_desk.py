@@ -153,6 +153,9 @@ def test_a_person_is_found_by_address_alias_account_and_passkey(world: World) ->
     assert found == [found[0]] * 4
     ann = found[0]
     assert (ann.known, ann.organisation, ann.organisation_name, ann.account) == (True, "org-a", "A", "ann")
+    assert ann.clouds == ()
+    world.a.set_cloud("microsoft", allowed=True, by="root", at=NOW)
+    assert world.gives(p.PersonAsk(account="ann"), p.Person).clouds == ("microsoft",)
     assert (ann.address, ann.enabled, ann.source) == ("ann@a.example", True, "local")
     assert ann.password_hash.startswith("$argon2id$")
     [kept] = ann.authenticators
@@ -440,8 +443,9 @@ def test_a_certificate_is_registered_with_its_device(world: World) -> None:
 
 def test_what_one_sees_of_ones_own(world: World) -> None:
     device = world.device()
+    microsoft = {"program": "Mail 1.0", "cloud": "microsoft", "cloud_evidence": "both"}
     used(world, device.id, NOW - 100, "e1")
-    used(world, device.id, NOW - 50, "e2", door="eas", source="2001:db8::1")
+    used(world, device.id, NOW - 50, "e2", door="eas", source="2001:db8::1", data=microsoft)
     stranger = {"claimed": "ann.x@a.example", "program": "hydra"}
     bens = {"claimed": "ben@a.example"}
     world.store.events.append(
@@ -464,6 +468,7 @@ def test_what_one_sees_of_ones_own(world: World) -> None:
     things = world.gives(p.OwnThings(account="ann"), p.Things)
     [shown] = things.devices
     assert (shown.last_used, shown.last_door, shown.last_source) == (NOW - 50, "eas", "2001:db8::1")
+    assert shown.last_cloud == "Microsoft's mail cloud"
     lines = [(line.at - NOW, line.door, line.outcome, line.device, line.program) for line in things.sign_ins]
     assert lines == [
         (0, "portal", "allowed", "", ""),

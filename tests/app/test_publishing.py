@@ -16,6 +16,7 @@ PARTS = SnapshotParts(
     organisations=(Organisation("o1", "Acme", ("acme.example",)), Organisation("o2", "Bakery", ())),
     ended_sessions=("web-1",),
     eas_devices=(("a1", "phone", "blocked"),),
+    eas_firsts=(("c1", "phone"),),
 )
 
 
@@ -44,3 +45,4 @@ def test_ended_sessions_and_decided_devices_pass_through() -> None:
     index = SnapshotIndex(made)
     assert index.ended_sessions == {"web-1"}
     assert index.eas_device == {("a1", "phone"): "blocked"}
+    assert index.eas_first == {"c1": "phone"}

@@ -1,4 +1,4 @@
-"""What the portal is told of the sites: which doors of programs there are, and whether clouds may come in."""
+"""What the portal is told of the sites: which doors of programs there are."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ def site(product: Product, host: str, **more: object) -> Site:
 
 EXCHANGE, SOGO = site(Product.EXCHANGE, "owa.example.org"), site(Product.SOGO, "sogo.example.org")
 ROUNDCUBE = site(Product.ROUNDCUBE, "webmail.example.org")
-CLOUDY = site(Product.EXCHANGE, "cloud.example.org", cloud_clients=True)
 
 
 def told(*sites: Site) -> PortalSettings:
@@ -43,22 +42,6 @@ def test_the_doors_of_programs_are_those_of_the_first_mobile_site(
     sites: tuple[Site, ...], doors: set[str]
 ) -> None:
     assert set(told(*sites).all_doors) == doors
-
-
-@pytest.mark.parametrize(
-    ("sites", "allowed"),
-    [
-        ((), False),
-        ((ROUNDCUBE,), False),
-        ((EXCHANGE,), False),
-        ((CLOUDY,), True),
-        ((CLOUDY, EXCHANGE), False),
-    ],
-)
-def test_clouds_are_offered_only_where_every_site_lets_them_in(
-    sites: tuple[Site, ...], allowed: bool
-) -> None:
-    assert told(*sites).cloud_clients is allowed
 
 
 def test_autoconfig_is_at_the_first_site_and_its_port() -> None:

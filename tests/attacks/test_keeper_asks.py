@@ -9,6 +9,7 @@ import pytest
 from gambeson.model.asset import Account
 from gambeson.model.organisation import Organisation
 from gambeson.model.server import MailServer, SignIn
+from gambeson.process import keeper_messages as k
 from gambeson.process import messages as m
 from gambeson.process.keeper_core import KeeperCore
 from process import process_world as sample
@@ -42,7 +43,7 @@ def core(keys: object, login: str, server: str = "", way: SignIn = SignIn.TOKEN)
 
 
 def ask(made: KeeperCore, now: float = NOW) -> m.Message:
-    question = m.CredentialAsk("a1", "main", "imap", "192.0.2.1", secret=sample.ADA.text)
+    question = k.CredentialAsk("a1", "main", "imap", "192.0.2.1", secret=sample.ADA.text)
     return made.answer("doors", "doors.1.0", question, now)
 
 
@@ -66,11 +67,11 @@ def test_a_login_on_a_shared_server_is_no_way_into_another_organisation(
 
 @pytest.mark.parametrize("login", ["", "ada", "bob@sample.example", "ada@nobodys.example"])
 def test_ones_own_logins_stay(keys: object, login: str) -> None:
-    assert isinstance(ask(core(keys, login)), m.CredentialGiven)
+    assert isinstance(ask(core(keys, login)), k.CredentialGiven)
 
 
 def test_an_organisations_own_server_may_name_its_people_as_it_likes(keys: object) -> None:
-    assert isinstance(ask(core(keys, "carol@other.example", server="o1")), m.CredentialGiven)
+    assert isinstance(ask(core(keys, "carol@other.example", server="o1")), k.CredentialGiven)
 
 
 @pytest.mark.parametrize("now", [NOW + 3601, NOW - 3601])

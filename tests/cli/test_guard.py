@@ -169,6 +169,7 @@ def test_ready_counts_who_got_in(running: Gambeson) -> None:
 
 def test_walk_finds_nothing_in_the_playground_and_leaves_nothing_behind(running: Gambeson) -> None:
     before = running.json("device", "list", CHIARA)["devices"]
+    factors = running.json("account", "factors", CHIARA)
     found = guard(running, "walk", "--rate", "200")
     assert found["findings"] == []
     assert found["untried"] == []
@@ -183,6 +184,19 @@ def test_walk_finds_nothing_in_the_playground_and_leaves_nothing_behind(running:
     assert {"emulator web"} <= where
     assert all(r["control"] for r in entered)
     assert running.json("device", "list", CHIARA)["devices"] == before
+    # The canary signed in at the portal with a passkey, saw OWA's page through the door, and nothing of it is left.
+    shields = {one["id"]: one for one in found["shields"]}
+    seen = shields["owa-mail-script"]
+    assert (seen["door"], seen["answer"], seen["why"], seen["effective"]) == ("held", "observed", "", True)
+    assert {one["answer"] for one in shields.values()} == {"observed", "none"}
+    (record,) = [r for r in found["records"] if r["tried"] == "shield-answer" and r["door"] == "owa"][:1]
+    assert record["said"].endswith("with content-security-policy")
+    assert "yes, observed" in running.run("guard", "shields").stdout
+    assert running.json("account", "factors", CHIARA) == factors
+    assert '"authenticator.removed"' in running.run("audit", "show", "--json").stdout
+    assert not [
+        one for one in running.json("session", "list", "--portal")["sessions"] if one["address"] == CHIARA
+    ]
     # Nobody was locked out: the canary's person still gets in, and so do others.
     secret = running.enrol(CHIARA, "After the walk")
     client = imaplib.IMAP4_SSL("localhost", running.port("imaps"), ssl_context=running.tls, timeout=20)

@@ -105,6 +105,52 @@ def test_settings_that_would_leave_it_open(settings: str, sentence: str, tmp_pat
     assert sentence in done.stdout + done.stderr
 
 
+SITE = """[listen]
+https = "127.0.0.1:8444"
+
+[portal]
+host = "login.example.org"
+
+[[site]]
+name = "webmail"
+product = "roundcube"
+organisation = "example"
+hosts = ["webmail.example.org"]
+address = "http+plain://127.0.0.1:8080"
+sign_in = "%s"
+"""
+
+
+@pytest.mark.parametrize(
+    ("recipe", "sign_in", "words", "plain"),
+    [
+        ("dovecot", "token", (), True),
+        ("dovecot-2.4", "token", (), True),
+        ("dovecot", "as-is", (), False),
+        ("dovecot", "", (), False),
+        ("dovecot", "", ("--webmail",), True),
+    ],
+)
+def test_dovecot_takes_tokens_as_passwords_only_for_a_webmail(
+    recipe: str, sign_in: str, words: tuple[str, ...], plain: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "gambeson.toml"
+    path.write_text(SITE % sign_in if sign_in else "")
+    source = str(Path(__file__).parents[2] / "src")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "gambeson", "guard", "export", recipe, *words),
+            *("--config", str(path), "--data", str(tmp_path / "none")),
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": source},
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = [each for each in done.stdout.splitlines() if each.startswith("auth_mechanisms")]
+    assert line == "auth_mechanisms = oauthbearer xoauth2" + (" plain login" if plain else "")
+
+
 @pytest.mark.parametrize(
     "words",
     [

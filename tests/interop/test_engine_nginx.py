@@ -20,18 +20,38 @@ from pathlib import Path
 import pytest
 
 from gambeson.cli import guard_export
+from gambeson.guard.core.web.clients import load_clients
 from gambeson.guard.edge.recipes import ENGINE_RECIPES, Engine, Facts, RecipeError
+from gambeson.guard.edge.web.exchange import install
 from gambeson.model.access import DoorKind, Mode
 from gambeson.model.asset import Credential, CredentialKind
 from gambeson.model.rule import ModeEntry
+from gambeson.process.sealing import account_context
 from guard.edge.doors import pki
 from guard.edge.engines import KEY, Api, Client, Reply
-from guard.edge.web.gates import ALMA, BOB, DEVICES, MAIL, PORTAL, WEBMAIL, Gates, basic, run, snapshot
+from guard.edge.web.gates import (
+    ALMA,
+    BOB,
+    DEVICES,
+    MAIL,
+    PORTAL,
+    SEALED,
+    WEBMAIL,
+    Gates,
+    basic,
+    keys,
+    run,
+    snapshot,
+)
 from peers.process import free_port
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin")
 pytestmark = [pytest.mark.peer("nginx"), pytest.mark.skipif(NGINX is None, reason="nginx is not installed")]
 POLL = "/Microsoft-Server-ActiveSync?Cmd=Ping&User=alma&DeviceId=D1&DeviceType=T"
+FIND_ITEM = (
+    b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>'
+    b'<FindItem xmlns="http://schemas.microsoft.com/exchange/services/2006/messages"/></s:Body></s:Envelope>'
+)
 WRAP = """
 daemon off;
 master_process off;
@@ -52,9 +72,12 @@ http {{
 
 
 class ConnectionServer:
-    """Remembers who signed in on which connection, and keeps connections open as long as it is let."""
+    """Remembers who signed in on which connection, and keeps connections open as long as it is let. The first proof
+    on a connection is whose it stays, whatever later requests bring. ``deaf``: the client's wish to end a connection is
+    not heard either, which RFC 9112 section 9.6 forbids."""
 
-    def __init__(self) -> None:
+    def __init__(self, deaf: bool = True) -> None:
+        self.deaf = deaf
         self.seen: list[tuple[int, str, dict[str, str], int]] = []
         self.port = 0
         self.begun = 0
@@ -74,17 +97,21 @@ class ConnectionServer:
                 headers = {n.lower(): v.strip() for n, _, v in (h.partition(":") for h in head[1:])}
                 self.begun += 1
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
-                if headers.get("authorization", "").startswith("Basic "):
+                if not who and headers.get("authorization", "").startswith("Basic "):
                     who = base64.b64decode(headers["authorization"][6:]).decode().partition(":")[0]
                 self.seen.append((number, head[0], headers, len(body)))
                 said = f"as {who}" if who else "nobody"
                 challenge = "" if who else "WWW-Authenticate: NTLM\r\nWWW-Authenticate: Negotiate\r\n"
                 status = "200 OK" if who else "401 Unauthorized"
+                last = not self.deaf and headers.get("connection", "") == "close"
                 writer.write(
-                    f"HTTP/1.1 {status}\r\n{challenge}Content-Length: {len(said)}\r\n"
-                    f"Persistent-Auth: true\r\nConnection: keep-alive\r\n\r\n{said}".encode()
+                    f"HTTP/1.1 {status}\r\n{challenge}Content-Length: {len(said)}\r\nPersistent-Auth: true\r\n"
+                    f"Connection: {'close' if last else 'keep-alive'}\r\n\r\n{said}".encode()
                 )
                 await writer.drain()
+                if last:
+                    writer.close()
+                    return
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
@@ -119,6 +146,8 @@ class Web(Client):
         raw = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         found = [(n.lower(), v.strip()) for n, _, v in (h.partition(":") for h in raw[1:-2])]
         reply = Reply(int(raw[0].split(" ")[1]), found, b"")
+        if method == "HEAD":
+            return reply
         if reply.header("transfer-encoding") == "chunked":
             while size := int(await self.reader.readuntil(b"\r\n"), 16):
                 reply.body += (await self.reader.readexactly(size + 2))[:-2]
@@ -146,12 +175,13 @@ async def before(
     host: str = MAIL,
     product: str = "exchange",
     unbound: bool = False,
-    pooled: bool = False,
+    pool: str = "",
     authority: str = "",
 ) -> AsyncIterator[Stage]:
-    """nginx runs, by its own check of the configuration."""
+    """nginx runs, by its own check of the configuration. ``pool``: a keepalive pool to the server is added, and what
+    ends each connection there stays (``recipe``) or is taken out (``bare``)."""
     root = Path(tempfile.mkdtemp(prefix="gng-", dir="/tmp"))
-    server = ConnectionServer()
+    server = ConnectionServer(deaf=pool != "recipe")
     await server.start()
     api = Api(gates, unbound)
     certificate, key, _ = pki().server_ca.issue(root, host)
@@ -168,9 +198,11 @@ async def before(
     )
     files = ENGINE_RECIPES["nginx"](Facts(engine=engine, etc=str(root)))
     text, more = files["gambeson-web.conf"], ""
-    if pooled:  # what the recipe avoids: a pool, and nothing that ends a connection
+    if pool:
         more = f"    upstream pool {{ server 127.0.0.1:{server.port}; keepalive 4; }}\n"
         text = text.replace(f"proxy_pass http://127.0.0.1:{server.port}", "proxy_pass http://pool")
+        assert "proxy_pass http://pool;" in text
+    if pool == "bare":
         text = text.replace("proxy_set_header Connection close;", 'proxy_set_header Connection "";')
     (root / "gambeson-web.conf").write_text(text)
     (root / "decision-api-key.conf").write_text(files["decision-api-key.conf.secret"])
@@ -208,17 +240,46 @@ def staged(main: Callable[[Stage], Awaitable[None]], **options: object) -> None:
         )
         made = replace(made, credentials=(*made.credentials, shown))
     accounts = tuple(
-        replace(a, sealed_password=made.accounts[0].sealed_password, upstream_login="") if a.id == "a1" else a
+        replace(
+            a,
+            sealed_password=keys().sealer.seal(SEALED.encode(), account_context("o", a.id)),
+            upstream_login="",
+        )
+        if a.organisation == "o"
+        else a
         for a in made.accounts
     )
 
     policies = tuple(replace(p, modes=(ModeEntry(DoorKind.OWA, Mode.OBSERVE, 4e9),)) for p in made.policies)
 
     async def conversation(gates: Gates) -> None:
+        install(gates.gate, gates.door, load_clients())
         async with before(gates, **options) as stage:  # type: ignore[arg-type]
             await main(stage)
 
     run(conversation, replace(made, accounts=accounts, policies=policies))
+
+
+ASKED = 120  # requests of each of two people
+
+
+async def two_people(stage: Stage) -> None:
+    """Every answer that one of them gets is her or his own."""
+    people = (("alma@example.org", ALMA.text), ("bob@example.org", BOB.text))
+    mine = {name: await stage.client() for name, _ in people}
+
+    async def ask(name: str, secret: str, client: Web) -> None:
+        reply = await client.poll(name, secret)
+        assert reply.status == 200, reply
+        assert reply.body == f"as {name}".encode(), f"{name} is taken for {reply.body.decode()}"
+
+    for turn in range(ASKED // 2):
+        for name, secret in people:
+            await ask(name, secret, mine[name])
+        fresh = [await stage.client() for _ in people] if turn % 4 == 0 else list(mine.values())
+        await asyncio.gather(
+            *(ask(name, secret, one) for (name, secret), one in zip(people, fresh, strict=True))
+        )
 
 
 class TestIdentity:
@@ -250,7 +311,30 @@ class TestIdentity:
             assert (await alma.poll("alma@example.org", ALMA.text)).status == 200
             assert (await (await stage.client()).get("/owa/")).body == b"as alma@example.org"
 
-        staged(conversation, pooled=True)
+        staged(conversation, pool="bare")
+
+    @pytest.mark.parametrize("pool", ["", "recipe"])
+    def test_two_people_at_once_are_never_taken_for_each_other(self, pool: str) -> None:
+        """Alma and Bob are both really signed in and ask in turn and at once, over connections to nginx that stay open
+        and over new ones. With ``recipe`` somebody added a pool to what the recipe wrote."""
+
+        async def conversation(stage: Stage) -> None:
+            await two_people(stage)
+            whose = [headers["authorization"] for _, _, headers, _ in stage.server.seen]
+            assert len(set(whose)) == 2
+            connections = [number for number, *_ in stage.server.seen]
+            assert len(set(connections)) == len(connections) == 2 * ASKED
+
+        staged(conversation, pool=pool)
+
+    def test_in_a_bare_pool_one_is_taken_for_the_other(self) -> None:
+        """The proof that the test above can fail."""
+
+        async def conversation(stage: Stage) -> None:
+            with pytest.raises(AssertionError, match="is taken for"):
+                await two_people(stage)
+
+        staged(conversation, pool="bare")
 
     @pytest.mark.parametrize(
         "proof", ["NTLM TlRMTVNTUAABAAAA", "Negotiate YII=", "negotiate YII=", "Basic x, NTLM y"]
@@ -385,6 +469,43 @@ class TestDecision:
             reply = await (await stage.client()).get(target, *headers)
             assert reply.status == status, reply
             assert stage.server.seen == []
+
+        staged(conversation)
+
+    @pytest.mark.parametrize(
+        ("method", "headers", "body"),
+        [
+            ("POST", ("Content-Length: 0",), b""),
+            ("POST", (), b""),
+            ("POST", ("Transfer-Encoding: chunked",), b""),
+            ("POST", ("Content-Length: 0", "X-Gambeson-Length: 9"), b""),
+            ("POST", (), FIND_ITEM),
+            ("GET", (), b""),
+            ("HEAD", (), b""),
+        ],
+    )
+    def test_ews_does_not_pass_unseen(self, method: str, headers: tuple[str, ...], body: bytes) -> None:
+        """No operation comes this way that nobody looked at, and one without a body asks for none."""
+
+        async def conversation(stage: Stage) -> None:
+            client = await stage.client()
+            given = f"Authorization: {basic('alma@example.org', ALMA.text)}"
+            chunked = b"0\r\n\r\n" if "Transfer-Encoding: chunked" in headers else b""
+            said = (
+                "Content-Type: text/xml; charset=utf-8",
+                "User-Agent: Mac OS X/13.0 (22A380) ExchangeWebServices",
+            )
+            sent = asyncio.ensure_future(
+                client.get("/EWS/Exchange.asmx", given, *said, *headers, method=method, body=body)
+            )
+            await asyncio.sleep(0)
+            client.writer.write(chunked)
+            reply = await sent
+            assert reply.status == 403, reply
+            assert stage.server.seen == []
+            # What had no body leaves nothing behind: the same connection asks on.
+            if not body:
+                assert (await client.poll("alma@example.org", ALMA.text)).status == 200
 
         staged(conversation)
 

@@ -50,7 +50,7 @@ def place() -> Iterator[Webmail]:
 
 
 def sees_her_letter(page: Page) -> None:
-    expect(page.locator("#messagelist")).to_contain_text("For anna alone", timeout=15_000)
+    expect(page.locator("#messagelist")).to_contain_text("For anna alone")
 
 
 def test_a_passkey_at_the_portal_opens_the_mailbox(place: Webmail) -> None:
@@ -83,7 +83,7 @@ def test_a_passkey_at_the_portal_opens_the_mailbox(place: Webmail) -> None:
         sees_her_letter(page)
         assert page.url.startswith(f"{mail}/")
         page.locator("#messagelist a", has_text="For anna alone").first.dblclick()
-        expect(page.locator("body")).to_contain_text("Hello", timeout=15_000)
+        expect(page.locator("body")).to_contain_text("Hello")
         assert not any("password" in each.lower() or PASSWORD in each for each in typed)
 
         # The session is ended elsewhere: what Roundcube's scripts ask next is refused within a second.

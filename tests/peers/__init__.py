@@ -32,6 +32,7 @@ PROGRAMS = {
     "sieve-connect": (("sieve-connect",), "sieve-connect", False),
     "chromium": (("chromium",), "chromium", False),
     "haproxy": (("haproxy",), "haproxy", False),
+    "knot": (("knotd", "keymgr"), "knot", False),
     "faketime": (("faketime",), "faketime", False),
     "openssl": (("openssl",), "openssl", False),
     "roundcube": (("php-fpm8.2", "nginx"), "roundcube-core", False),

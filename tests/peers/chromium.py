@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 DESKTOP, PHONE = (1280, 900), (390, 844)
-SECONDS = 15
+SECONDS = 60  # at most, for what is waited for on a page: as long as a machine with too much to do may need
 
 
 def pin(certificate: Path) -> str:
@@ -65,8 +65,9 @@ class Chromium:
         ]
 
     def __enter__(self) -> Chromium:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import expect, sync_playwright
 
+        expect.set_options(timeout=SECONDS * 1000)
         self._playwright = sync_playwright().start()
         try:
             self._browser = self._playwright.chromium.launch(
@@ -124,6 +125,20 @@ class Authenticator:
         """What it keeps, private keys and counters included."""
         found: list[dict[str, Any]] = self._session.send("WebAuthn.getCredentials", self._id)["credentials"]
         return found
+
+
+def heard(page: Page, wanted: Callable[[str], bool] = lambda line: True) -> list[str]:
+    """The wanted lines of the page's console, uncaught errors and violations of its policy among them: a list that
+    grows while something is asked of the page."""
+    lines: list[str] = []
+
+    def add(line: str) -> None:
+        if wanted(line):
+            lines.append(line)
+
+    page.on("console", lambda message: add(message.text))
+    page.on("pageerror", lambda error: add(str(error)))
+    return lines
 
 
 def accessibility(page: Page) -> list[str]:

@@ -29,6 +29,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from .process import free_port
+
 LISTENERS = ("imap", "imaps", "pop3", "pop3s", "sieve", "submission", "lmtp")
 _SERVICES = {"imap-login", "pop3-login", "managesieve-login", "submission-login", "lmtp"}
 
@@ -75,7 +77,7 @@ class Dovecot:
         # A short path: base_dir holds Unix sockets, whose names have 108 octets at most.
         self.root = Path(tempfile.mkdtemp(prefix="gdc-", dir="/tmp"))
         self.root.chmod(0o755)
-        self.ports = _free_ports(LISTENERS)
+        self.ports = {name: free_port() for name in LISTENERS}
         self.ca = self.root / "ca.pem"
         self._process: subprocess.Popen[bytes] | None = None
         self._log = self.root / "dovecot.log"
@@ -101,7 +103,7 @@ class Dovecot:
         self.stop()
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def start(self, patience: float = 20.0) -> None:
+    def start(self, patience: float = 60.0) -> None:
         """Starts it and waits until every listener answers. Raises RuntimeError with its log."""
         command = [program() or "dovecot", "-F", "-c", str(self.root / "dovecot.conf")]
         with (self.root / "stderr").open("wb") as errors:
@@ -132,7 +134,7 @@ class Dovecot:
         """All it has logged."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
-    def wait_for_log(self, pattern: str, patience: float = 10.0) -> re.Match[str]:
+    def wait_for_log(self, pattern: str, patience: float = 30.0) -> re.Match[str]:
         """The first match of the pattern in the log. Raises AssertionError with the log's end."""
         until = time.monotonic() + patience
         while True:
@@ -251,14 +253,6 @@ def _listeners(service: str, ports: Mapping[str, int]) -> str:
             return block.format("submission", ports["submission"], "") + block.format("submissions", 0, "")
         case _:
             return block.format("lmtp", ports["lmtp"], "")
-
-
-def _free_ports(names: tuple[str, ...]) -> dict[str, int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in names]
-    ports = {name: s.getsockname()[1] for name, s in zip(names, sockets, strict=True)}
-    for s in sockets:
-        s.close()
-    return ports
 
 
 def _answers(port: int) -> bool:

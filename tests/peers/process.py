@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,13 +12,28 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+# Below those that the kernel gives to outgoing connections (32768 and up): between our look and the peer's start
+# nobody's connection takes one of these. ``peers.gambeson.free_ports`` begins at 20000.
+_PORTS = range(14_200, 20_000)
+_given: set[int] = set()
+
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A TCP port of loopback that nobody listens on just now, and that was not given to anybody here before."""
+    for _ in range(1000):
+        port = random.choice(_PORTS)
+        if port in _given:
+            continue
+        with socket.socket() as probe:
+            # As servers do: a port whose last connections have only just ended is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given.add(port)
         return port
+    raise RuntimeError("no free port")
 
 
 def answers(port: int) -> bool:
@@ -29,8 +45,8 @@ def answers(port: int) -> bool:
     return True
 
 
-def wait_until(true: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    """Waits; raises TimeoutError naming ``what``."""
+def wait_until(true: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    """Waits, as long as a machine with too much to do may need; raises TimeoutError naming ``what``."""
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:

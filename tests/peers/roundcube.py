@@ -14,7 +14,7 @@ import secrets
 import sqlite3
 from pathlib import Path
 
-from . import program
+from . import nginx, program
 from .process import Child, free_port, wait_until
 
 CODE = Path("/var/lib/roundcube")
@@ -131,18 +131,7 @@ env[ROUNDCUBE_CONFIG_DIR] = {self.folder}/config
 
     def _nginx(self) -> str:
         folder = self.folder
-        temporary = "".join(
-            f"  {name}_temp_path {folder}/nginx/{name};\n"
-            for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        return f"""daemon off;
-worker_processes 1;
-pid {folder}/nginx/pid;
-events {{ worker_connections 128; }}
-http {{
-  include /etc/nginx/mime.types;
-{temporary}  log_format told '$request_method $request_uri $status user="$remote_user"';
-  access_log {self.log} told;
+        inside = f"""\
   client_max_body_size 8m;
   server {{
     listen 127.0.0.1:{self.port};
@@ -155,8 +144,8 @@ http {{
     }}
     location ~ \\.php$ {{ return 404; }}
   }}
-}}
 """
+        return nginx.configuration(folder, self.log, inside)
 
 
 def _modules() -> list[str]:

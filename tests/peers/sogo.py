@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psycopg
 
-from . import program
+from . import nginx, program
 from .process import Child, free_port, wait_until
 
 RESOURCES = Path("/usr/share/GNUstep/SOGo/WebServerResources")
@@ -132,18 +132,7 @@ class Sogo:
 
     def _nginx(self) -> str:
         folder = self.folder
-        temporary = "".join(
-            f"  {name}_temp_path {folder}/nginx/{name};\n"
-            for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        return f"""daemon off;
-worker_processes 1;
-pid {folder}/nginx/pid;
-events {{ worker_connections 128; }}
-http {{
-  include /etc/nginx/mime.types;
-{temporary}  log_format told '$request_method $request_uri $status user="$remote_user"';
-  access_log {self.requests} told;
+        inside = f"""\
   proxy_http_version 1.1;
   proxy_read_timeout 3600s;
   proxy_buffer_size 32k;
@@ -167,8 +156,8 @@ http {{
       proxy_pass http://127.0.0.1:{self._inner}/SOGo/Microsoft-Server-ActiveSync;
     }}
   }}
-}}
 """
+        return nginx.configuration(folder, self.requests, inside)
 
 
 def _made(where: str, database: str) -> bool:

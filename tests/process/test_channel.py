@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gambeson.process.channel import Channel, ChannelGone, ChannelRefused
+from gambeson.process.keeper_messages import KeeperHello, SignHeadAsk
 from gambeson.process.messages import (
     MAX_MESSAGE,
     Done,
     HealthAsk,
-    KeeperHello,
     KillAsk,
     Octets,
     PeerAdded,
@@ -26,7 +26,6 @@ from gambeson.process.messages import (
     SessionInfo,
     Sessions,
     SessionsAsk,
-    SignHeadAsk,
 )
 from gambeson.process.packet import ANSWER, NOTE, PacketError, pair, receive_packet, seal_packet, send_packet
 

@@ -13,6 +13,7 @@ from joserfc.jwk import ECKey
 from gambeson.model.access import DoorKind
 from gambeson.model.asset import Credential, CredentialKind, DeviceState
 from gambeson.model.server import MailServer, SignIn
+from gambeson.process import keeper_messages as k
 from gambeson.process import messages as m
 from gambeson.process.keeper_client import verify_head
 from gambeson.process.keeper_core import KeeperCore
@@ -21,7 +22,7 @@ from gambeson.process.portal_messages import CodeVerifierAsk, SessionTokenAsk, T
 from gambeson.process.sealing import account_context
 
 NOW = sample.NOW
-ASK = m.CredentialAsk("a1", "main", "imap", "192.0.2.1", secret=sample.ADA.text)
+ASK = k.CredentialAsk("a1", "main", "imap", "192.0.2.1", secret=sample.ADA.text)
 
 
 def core(keys, **changes):
@@ -44,7 +45,7 @@ def test_a_proven_device_gets_a_token_that_an_independent_library_accepts(keys):
     made = core(keys)
     given = ask(made)
     assert (given.mechanism, given.authcid, given.authzid) == ("OAUTHBEARER", "ada", "")
-    public = made.answer("worker", "worker", m.PublicKeysAsk(), NOW)
+    public = made.answer("worker", "worker", k.PublicKeysAsk(), NOW)
     key = ECKey.import_key(public.token_pem.encode())
     token = jwt.decode(given.secret.decode(), key, algorithms=["ES256"])
     claims = token.claims
@@ -115,7 +116,7 @@ def test_refused(keys, changes, question, reason):
     fields = {f: getattr(ASK, f) for f in ASK.__struct_fields__} | question
     if "certificate" in question:
         fields["secret"] = ""
-    answer = ask(made, m.CredentialAsk(**fields))
+    answer = ask(made, k.CredentialAsk(**fields))
     assert isinstance(answer, m.Refused)
     assert answer.reason == reason
     assert made.recorded[-1][2] == reason
@@ -123,14 +124,14 @@ def test_refused(keys, changes, question, reason):
 
 def test_both_proofs_at_once_are_none(keys):
     assert (
-        ask(core(keys), m.CredentialAsk("a1", "main", "imap", "", sample.ADA.text, b"x")).reason
+        ask(core(keys), k.CredentialAsk("a1", "main", "imap", "", sample.ADA.text, b"x")).reason
         == "not-proven"
     )
 
 
 def test_a_revoked_credential_is_refused_from_the_very_snapshot_on_and_no_token_is_kept(keys):
     made = core(keys)
-    assert isinstance(ask(made), m.CredentialGiven)
+    assert isinstance(ask(made), k.CredentialGiven)
     made.take(sample.index(keys.device, **world(keys, credential__revoked_at=NOW)))
     assert ask(made).reason == "revoked"
 
@@ -139,7 +140,7 @@ def test_without_a_fresh_snapshot_nobody_gets_anything(keys):
     made = KeeperCore(keys)
     assert ask(made).reason == "no-fresh-snapshot"
     made.take(sample.index(keys.device))
-    assert isinstance(ask(made), m.CredentialGiven)
+    assert isinstance(ask(made), k.CredentialGiven)
     assert ask(made, now=NOW + 3601).reason == "no-fresh-snapshot"
 
 
@@ -152,12 +153,12 @@ def test_what_cannot_be_recorded_is_not_answered(keys):
 def test_one_account_is_held_to_its_rate_and_others_are_not(keys):
     made = core(keys)
     answers = [ask(made) for _ in range(3100)]
-    given = sum(isinstance(a, m.CredentialGiven) for a in answers)
+    given = sum(isinstance(a, k.CredentialGiven) for a in answers)
     assert given == 3000
     assert answers[-1].reason == "too-many"
-    bob = m.CredentialAsk("a2", "main", "imap", "", secret=sample.BOB.text)
-    assert isinstance(ask(made, bob), m.CredentialGiven)
-    assert isinstance(ask(made, now=NOW + 1), m.CredentialGiven)
+    bob = k.CredentialAsk("a2", "main", "imap", "", secret=sample.BOB.text)
+    assert isinstance(ask(made, bob), k.CredentialGiven)
+    assert isinstance(ask(made, now=NOW + 1), k.CredentialGiven)
 
 
 def test_master_acts_as_the_account(keys):
@@ -185,20 +186,20 @@ def test_a_certificate_proves_by_its_fingerprint_while_it_lives(keys):
     issued = keys.authority.issue(credential="c9", name="Ada's laptop", address="ada@sample.example", now=NOW)
     der = sample_der(issued.certificate_pem)
     row = Credential("c9", "o1", "d1", CredentialKind.CERTIFICATE, issued.fingerprint)
-    question = m.CredentialAsk("a1", "main", "imap", "", certificate=der)
-    assert isinstance(ask(core(keys, credentials=(row,)), question), m.CredentialGiven)
+    question = k.CredentialAsk("a1", "main", "imap", "", certificate=der)
+    assert isinstance(ask(core(keys, credentials=(row,)), question), k.CredentialGiven)
     assert ask(core(keys, credentials=(replace(row, revoked_at=1.0),)), question).reason == "revoked"
-    broken = m.CredentialAsk("a1", "main", "imap", "", certificate=der, transcript=b"garbage")
+    broken = k.CredentialAsk("a1", "main", "imap", "", certificate=der, transcript=b"garbage")
     assert ask(core(keys, credentials=(row,)), broken).reason == "not-proven"
 
 
 def test_a_fingerprint_alone_counts_only_where_an_edge_ends_tls(keys):
     row = Credential("c9", "o1", "d1", CredentialKind.CERTIFICATE, "ab" * 32)
-    question = m.CredentialAsk("a1", "main", "imap", "", fingerprint="ab" * 32)
+    question = k.CredentialAsk("a1", "main", "imap", "", fingerprint="ab" * 32)
     assert ask(core(keys, credentials=(row,)), question).reason == "not-proven"
     made = KeeperCore(keys, edges=True)
     made.take(sample.index(keys.device, credentials=(row,)))
-    assert isinstance(ask(made, question), m.CredentialGiven)
+    assert isinstance(ask(made, question), k.CredentialGiven)
     for wrong, reason in (
         ({"fingerprint": "cd" * 32}, "not-proven"),
         ({"account": "a2"}, "another-account"),
@@ -206,7 +207,7 @@ def test_a_fingerprint_alone_counts_only_where_an_edge_ends_tls(keys):
         ({"certificate": b"x"}, "not-proven"),
     ):
         fields = {f: getattr(question, f) for f in question.__struct_fields__} | wrong
-        assert ask(made, m.CredentialAsk(**fields)).reason == reason
+        assert ask(made, k.CredentialAsk(**fields)).reason == reason
     made.take(sample.index(keys.device, credentials=(replace(row, revoked_at=1.0),)))
     assert ask(made, question).reason == "revoked"
 
@@ -223,29 +224,29 @@ def test_the_revocation_list_names_what_was_recorded_and_what_the_snapshot_still
     rows[1:] = [replace(row, revoked_at=NOW - 3) for row in rows[1:]]
     recorded = ((f"{of('c7'):x}", NOW - 3), (f"{of('of a device that is gone'):x}", NOW - 8))
     made = core(keys, credentials=tuple(rows), revoked=recorded)
-    pem = made.answer("command", "command", m.RevocationListAsk(), NOW).text
+    pem = made.answer("command", "command", k.RevocationListAsk(), NOW).text
     listed = [r.serial_number for r in x509.load_pem_x509_crl(pem.encode())]
     assert sorted(listed) == sorted(of(c) for c in ("c6", "c7", "of a device that is gone"))
 
 
 @pytest.mark.parametrize("serial", ["", "no number", "-1", "0", "f" * 64])
 def test_a_snapshot_with_what_is_no_serial_number_gets_no_list(keys, serial):
-    answer = core(keys, revoked=((serial, NOW),)).answer("command", "command", m.RevocationListAsk(), NOW)
+    answer = core(keys, revoked=((serial, NOW),)).answer("command", "command", k.RevocationListAsk(), NOW)
     assert isinstance(answer, m.Refused)
     assert "no serial number" in answer.sentence
 
 
 EVERY_REQUEST = [
-    m.KeeperHello(),
+    k.KeeperHello(),
     ASK,
-    m.SecretVerifierAsk(secret=sample.ADA.text),
-    m.SealAsk(plain=b"x", context="c"),
-    m.SignHeadAsk(payload=b"x"),
-    m.HashPasswordAsk(password="x"),
-    m.CheckPasswordAsk(password="x", hashed="y"),
-    m.PublicKeysAsk(),
-    m.CertificateAsk(credential="c", name="n", address="a@b.example"),
-    m.RevocationListAsk(),
+    k.SecretVerifierAsk(secret=sample.ADA.text),
+    k.SealAsk(plain=b"x", context="c"),
+    k.SignHeadAsk(payload=b"x"),
+    k.HashPasswordAsk(password="x"),
+    k.CheckPasswordAsk(password="x", hashed="y"),
+    k.PublicKeysAsk(),
+    k.CertificateAsk(credential="c", name="n", address="a@b.example"),
+    k.RevocationListAsk(),
     CodeVerifierAsk(code="x", context="binding:a1"),
     TotpAsk(sealed=b"", context="totp:", code="000000"),
     SessionTokenAsk(claims=b"[]"),
@@ -279,13 +280,13 @@ def test_each_role_gets_what_it_may_ask_and_nothing_else(keys, role, question):
     if not allowed:
         assert isinstance(answer, m.Refused)
         assert answer.reason == "not-for-you"
-    elif role != "console" and not isinstance(question, m.HashPasswordAsk | m.CheckPasswordAsk):
+    elif role != "console" and not isinstance(question, k.HashPasswordAsk | k.CheckPasswordAsk):
         assert not isinstance(answer, m.Refused)
 
 
 def test_audit_heads_are_signed_apart_from_everything_else(keys):
     made = core(keys)
-    signature = made.answer("worker", "worker", m.SignHeadAsk(payload=b"head 7"), NOW).value
+    signature = made.answer("worker", "worker", k.SignHeadAsk(payload=b"head 7"), NOW).value
     assert verify_head(keys.audit_pem, b"head 7", signature)
     assert not verify_head(keys.audit_pem, b"head 8", signature)
     assert not verify_head(keys.token_pem, b"head 7", signature)

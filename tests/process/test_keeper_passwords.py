@@ -11,6 +11,7 @@ import pytest
 
 from gambeson.model.access import DoorKind
 from gambeson.model.asset import Account, Credential, CredentialKind, Device, DeviceState
+from gambeson.process import keeper_messages as k
 from gambeson.process import keeper_passwords
 from gambeson.process import messages as m
 from gambeson.process.allowance import Allowance
@@ -21,7 +22,7 @@ from gambeson.process.keeper_roles import ALLOWED
 NOW = sample.NOW
 PASSWORD = "correct horse"
 DER, TABLET = b"the certificate of Ada's phone", b"the certificate of Ada's tablet"
-ASK = m.PasswordAsk("a1", PASSWORD, "imap", "192.0.2.1", certificate=DER)
+ASK = k.PasswordAsk("a1", PASSWORD, "imap", "192.0.2.1", certificate=DER)
 
 
 class CountingHasher(argon2.PasswordHasher):
@@ -98,7 +99,7 @@ def test_by_fingerprint_only_where_an_edge_ends_tls(keys):
 
 
 def replace_ask(**changes):
-    return m.PasswordAsk(**({f: getattr(ASK, f) for f in ASK.__struct_fields__} | changes))
+    return k.PasswordAsk(**({f: getattr(ASK, f) for f in ASK.__struct_fields__} | changes))
 
 
 @pytest.mark.parametrize(
@@ -215,20 +216,20 @@ def test_one_account_is_held_to_its_rate_and_hashing_to_its_line(keys, monkeypat
 
 
 def test_only_doors_ask_beside_certificates_and_only_administrators_without(keys):
-    assert [role for role, may in ALLOWED.items() if m.PasswordAsk in may] == ["doors"]
-    assert m.CheckPasswordAsk not in ALLOWED["doors"]
+    assert [role for role, may in ALLOWED.items() if k.PasswordAsk in may] == ["doors"]
+    assert k.CheckPasswordAsk not in ALLOWED["doors"]
     assert KeeperCore(keys).answer("worker", "w", ASK, NOW).reason == "not-for-you"
 
 
 def test_an_administrators_hash_fits_its_password_only(keys):
     async def main():
         passwords = World(keys).passwords
-        hashed = (await passwords.administer(m.HashPasswordAsk(password=PASSWORD))).value.decode()
+        hashed = (await passwords.administer(k.HashPasswordAsk(password=PASSWORD))).value.decode()
         assert isinstance(
-            await passwords.administer(m.CheckPasswordAsk(password=PASSWORD, hashed=hashed)), m.Done
+            await passwords.administer(k.CheckPasswordAsk(password=PASSWORD, hashed=hashed)), m.Done
         )
         for password, stored in (("wrong", hashed), (PASSWORD, "nonsense"), (PASSWORD, "")):
-            answer = await passwords.administer(m.CheckPasswordAsk(password=password, hashed=stored))
+            answer = await passwords.administer(k.CheckPasswordAsk(password=password, hashed=stored))
             assert answer.reason == "wrong"
 
     asyncio.run(main())

@@ -18,6 +18,7 @@ from gambeson.model.asset import Account
 from gambeson.model.server import Endpoint
 from gambeson.model.session_token import SESSION_PREFIX, Claims
 from gambeson.model.web import Product, Site
+from gambeson.process import keeper_messages as k
 from gambeson.process import messages as m
 from gambeson.process.channel import Channel, ChannelRefused
 from gambeson.process.child import Peer
@@ -250,7 +251,7 @@ def test_verifiers_of_one_context_have_a_rate(keys):
     ],
 )
 def test_the_console_seals_totp_secrets_and_nothing_else(keys, plain, context, good):
-    answer = World(keys).ask(m.SealAsk(plain=plain, context=context))
+    answer = World(keys).ask(k.SealAsk(plain=plain, context=context))
     assert isinstance(answer, m.Octets) == good
     if not good:
         assert answer.reason == "not-for-you"
@@ -259,13 +260,13 @@ def test_the_console_seals_totp_secrets_and_nothing_else(keys, plain, context, g
 @pytest.mark.parametrize(
     "message",
     [
-        m.SignHeadAsk(payload=b"x"),
-        m.HashPasswordAsk(password="x"),
-        m.PublicKeysAsk(),
-        m.RevocationListAsk(),
-        m.KeeperHello(),
-        m.CredentialAsk("a1", "main", "imap", "", secret=sample.ADA.text),
-        m.PasswordAsk("a1", "x", "imap", "", certificate=b"x"),
+        k.SignHeadAsk(payload=b"x"),
+        k.HashPasswordAsk(password="x"),
+        k.PublicKeysAsk(),
+        k.RevocationListAsk(),
+        k.KeeperHello(),
+        k.CredentialAsk("a1", "main", "imap", "", secret=sample.ADA.text),
+        k.PasswordAsk("a1", "x", "imap", "", certificate=b"x"),
     ],
     ids=lambda message: type(message).__name__,
 )
@@ -275,15 +276,15 @@ def test_the_console_gets_nothing_of_the_administrators_or_of_the_doors(keys, me
 
 def test_what_the_console_has_issued_is_recorded_and_else_not_issued(keys):
     world = World(keys)
-    question = m.CertificateAsk(credential="c9", name="Phone", address="ada@sample.example")
-    assert isinstance(world.ask(question), m.CertificateGiven)
+    question = k.CertificateAsk(credential="c9", name="Phone", address="ada@sample.example")
+    assert isinstance(world.ask(question), k.CertificateGiven)
     assert world.recorded == [("keeper.certificate.issued", "", "", "")]
     world.disk = False
     for refused in (question, SessionTokenAsk(claims=session_token.octets(CLAIMS)), totp(keys, "287082")):
         assert world.ask(refused).reason == "not-recorded"
     world.disk = True
     assert [type(world.ask(question)) for _ in range(99)][-1] is m.Refused
-    assert isinstance(world.ask(question, role="command"), m.CertificateGiven)
+    assert isinstance(world.ask(question, role="command"), k.CertificateGiven)
 
 
 # -- passwords, and the channel itself -----------------------------------------------------------------
@@ -297,7 +298,7 @@ def test_the_portals_wrong_passwords_are_counted_by_hash_and_unknown_people_are_
     hashed = hasher.hash(core.peppered("correct horse"))
 
     async def tried(password, stored, now=NOW):
-        answer = await passwords.at_portal(m.CheckPasswordAsk(password=password, hashed=stored), now)
+        answer = await passwords.at_portal(k.CheckPasswordAsk(password=password, hashed=stored), now)
         return "right" if isinstance(answer, m.Done) else answer.reason
 
     async def main():
@@ -323,15 +324,15 @@ def test_over_its_channel_the_console_is_answered_and_a_door_is_not(keys):
         assert len(given.value) == 32
         for role, message in (
             ("doors", question),
-            ("doors", m.CheckPasswordAsk(password="x", hashed="")),
-            ("console", m.HashPasswordAsk(password="x")),
-            ("console", m.SignHeadAsk(payload=b"x")),
+            ("doors", k.CheckPasswordAsk(password="x", hashed="")),
+            ("console", k.HashPasswordAsk(password="x")),
+            ("console", k.SignHeadAsk(payload=b"x")),
         ):
             with pytest.raises(ChannelRefused) as refused:
                 await channels[role].request(message, m.Octets)
             assert refused.value.reason == "not-for-you"
         with pytest.raises(ChannelRefused) as wrong:
-            await channels["console"].request(m.CheckPasswordAsk(password="x", hashed=""), m.Done)
+            await channels["console"].request(k.CheckPasswordAsk(password="x", hashed=""), m.Done)
         assert wrong.value.reason == "wrong"
         for name in channels:
             keeper.remove_peer(name)

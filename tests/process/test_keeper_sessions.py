@@ -14,6 +14,7 @@ from gambeson.model.asset import Account
 from gambeson.model.server import Endpoint, SignIn
 from gambeson.model.session_token import SESSION_PREFIX, Claims, octets, token
 from gambeson.model.web import Product, Site, WebSignIn
+from gambeson.process import keeper_messages as k
 from gambeson.process import messages as m
 from gambeson.process.keeper_core import KeeperCore
 from gambeson.process.sealing import account_context
@@ -33,7 +34,7 @@ SITE = Site(
 CLAIMS = Claims(
     "s1", "o1", "a1", "ada@sample.example", Rung.KNOWLEDGE_AND_CODE, HOST, NOW, NOW + 900, NOW + 36000
 )
-ASK = m.CredentialAsk("a1", "webmail", "webmail", "192.0.2.1")
+ASK = k.CredentialAsk("a1", "webmail", "webmail", "192.0.2.1")
 
 
 def core(keys, **changes):
@@ -51,7 +52,7 @@ def signed(keys, claims=CLAIMS, prefix=SESSION_PREFIX):
 def ask(keys, made, claims=CLAIMS, now=NOW + 1, text="", **fields):
     values = {name: getattr(ASK, name) for name in ASK.__struct_fields__}
     values |= {"session": text or signed(keys, claims)} | fields
-    return made.answer("doors", "doors.1.0", m.CredentialAsk(**values), now)
+    return made.answer("doors", "doors.1.0", k.CredentialAsk(**values), now)
 
 
 @pytest.mark.parametrize("way", [WebSignIn.TOKEN, WebSignIn.HEADER])
@@ -65,7 +66,7 @@ def test_a_session_gets_a_token_for_its_application(keys, way):
 
 
 def test_doors_get_the_public_half_of_the_session_key(keys):
-    given = core(keys).answer("doors", "doors.1.0", m.KeeperHello(), NOW)
+    given = core(keys).answer("doors", "doors.1.0", k.KeeperHello(), NOW)
     assert given.session_pem == keys.session_pem
     assert "PRIVATE" not in given.session_pem
     assert keys.session_pem not in (keys.audit_pem, keys.token_pem)
@@ -123,7 +124,7 @@ def test_refused(keys, changes, claims, fields, reason):
 
 
 def test_a_signature_over_something_else_is_none(keys):
-    for prefix in (b"", m.AUDIT_PREFIX):
+    for prefix in (b"", k.AUDIT_PREFIX):
         assert ask(keys, core(keys), text=signed(keys, prefix=prefix)).reason == "session-forged"
 
 

@@ -6,7 +6,9 @@ import asyncio
 import os
 import time
 from dataclasses import replace
+from hashlib import blake2b
 
+import msgspec
 import process_world as sample
 import pytest
 from hypothesis import given
@@ -44,6 +46,16 @@ def test_everything_comes_back_as_it_was():
     assert decode(encode(FULL)) == FULL
     assert likeness(FULL) == likeness(replace(FULL, number=9, made_at=1.0))
     assert likeness(FULL) != likeness(replace(FULL, failures=()))
+
+
+def test_one_of_a_version_before_clouds_is_read_and_lets_none_in():
+    plain = msgspec.msgpack.decode(encode(FULL)[16:-32])
+    for organisation in plain["organisations"]:
+        del organisation["clouds"]
+    data = encode(FULL)[:16] + msgspec.msgpack.encode(plain)
+    assert decode(data + blake2b(data, digest_size=32).digest()) == FULL
+    assert FULL.organisations
+    assert all(o.clouds == () for o in FULL.organisations)
 
 
 @given(st.data())

@@ -164,6 +164,7 @@ def make_sample(store: Store, tag: str) -> Sample:
     secret = sha256(tag.encode()).digest()
     web_session = org.web_sessions.open(account.id, "device-key", secret, id=f"web-{tag}", **ADMIN)
     org.eas_devices.decide(account.id, f"phone{tag}", "allowed", **ADMIN)
+    org.eas_devices.came_first(credential.id, account.id, f"first{tag}", **ADMIN)
     store.events.append(
         [Event(f"ev-{tag}", NOW, "door.login.allowed", org.id, account.id, device.id, "imap", "192.0.2.1")]
     )

@@ -58,7 +58,7 @@ def test_what_was_backed_up_comes_back(store: Store, sample: Any, tmp_path: Path
     manifest = backup(store, target, at=NOW)
     made.org.accounts.delete(made.account, by="root", at=NOW)
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
-    assert manifest.audit_count == 37
+    assert manifest.audit_count == 39
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
     with again(target) as copy:
         assert copy.organisation("Org a").accounts.get(made.account).sealed_password == b"box of a"

@@ -224,6 +224,7 @@ def test_every_act_is_audited_and_counted(store: Store, sample: Any) -> None:
         "binding-code.made",
         "web-session.opened",
         "eas-device.decided",
+        "eas-device.came-first",
     ]
     assert store.change_counter() == len(actions) - 1  # organisation and domain are one change
 

@@ -63,7 +63,7 @@ def test_asking(store: Store, sample: Any) -> None:
     assert [e.id for e in org.events.query(door="pop3")] == ["3"]
     assert org.events.query(kind="door%") == []
     assert org.events.query(kind="door.login.refused")[0].data == {"b": 1, "a": ["\u00fc", None]}
-    assert org.events.last_use() == {made.device: (NOW + 3, "2001:db8::1")}
+    assert org.events.last_use() == {made.device: (NOW + 3, "2001:db8::1", "")}
     assert store.events.prune(NOW + 2) == 2
     assert [e.id for e in org.events.query()] == ["3", "2"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from gambeson.store import migrate
+from gambeson.store import engine, migrate
 from gambeson.store.control import Store
 from gambeson.store.engine import EVERYWHERE
 from gambeson.store.errors import SchemaNewer, SchemaOlder, StoreUnreachable
@@ -95,7 +97,36 @@ def test_opening_a_current_store_does_not_import_alembic(place: Any, store: Stor
 
 
 def test_two_that_start_together_make_one_store(place: Any, child: Any) -> None:
-    code = "import sys; from gambeson.store.control import Store; Store.open(sys.argv[1], timeout=30)"
+    # Both are told to go when both are ready, so that they do meet.
+    code = (
+        "import sys; from gambeson.store.control import Store; print('ready', flush=True); sys.stdin.readline();"
+        "Store.open(sys.argv[1], timeout=120)"
+    )
     both = [child(code, place.url) for _ in range(2)]
-    assert [p.wait(60) for p in both] == [0, 0]
+    for each in both:
+        assert each.stdout.readline() == "ready\n"
+    for each in both:
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    assert [p.wait(240) for p in both] == [0, 0]
     assert place.raw("SELECT count(*) FROM installation") == [(1,)]
+
+
+def test_a_new_file_that_another_writes_to_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While somebody writes to a file that is not in WAL yet, SQLite refuses the change of mode at once."""
+    path = tmp_path / "control.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waited: list[float] = []
+
+    def done(seconds: float) -> None:
+        waited.append(seconds)
+        other.execute("ROLLBACK")
+
+    monkeypatch.setattr(engine.time, "sleep", done)
+    with Store.open(f"sqlite:///{path}") as store, store.control.read(EVERYWHERE) as conn:
+        assert conn.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    assert len(waited) == 1
+    other.close()

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from gambeson.model.access import DoorKind
+from gambeson.model.asset import CredentialKind
 from gambeson.store.control import Store
 from gambeson.store.errors import BadValue, NotFound
 from gambeson.store.portal import Whose
@@ -207,3 +209,53 @@ def test_eas_decisions_go_into_the_snapshot(store: Store, org: OrganisationStore
             decide(account, device, word, by="root", at=NOW)
     with pytest.raises(NotFound):
         org.eas_devices.forget("ben", "SEC1", by="root", at=NOW)
+
+
+@pytest.fixture
+def secret(org: OrganisationStore) -> str:
+    """The id of a device secret of Ann's."""
+    device = org.devices.create("ann", "Phone", doors=[DoorKind.EAS], by="root", at=NOW)
+    kind = CredentialKind.DEVICE_SECRET
+    return org.credentials.add(device.id, kind, "public", verifier=bytes(32), by="root", at=NOW).id
+
+
+def test_the_first_device_id_of_a_credential_stays(store: Store, org: OrganisationStore, secret: str) -> None:
+    came: Any = org.eas_devices.came_first
+    assert came(secret, "ann", "ApplDNQ1", by="a door", at=NOW)
+    counted = store.change_counter()
+    assert not came(secret, "ann", "OTHER", by="a door", at=NOW + 1)
+    assert store.change_counter() == counted  # so no new snapshot
+    assert store.load_snapshot_parts(NOW).eas_firsts == ((secret, "appldnq1"),)
+    assert org.eas_devices.firsts() == org.eas_devices.firsts(account="ann") == {secret: "appldnq1"}
+    assert org.eas_devices.firsts(account="ben") == {}
+    for credential, account, device, kind in (
+        ("cred-none", "ann", "abc", NotFound),
+        ("cred-none", "ann", "x" * 65, BadValue),
+        ("cred-none", "ann", "", BadValue),
+    ):
+        with pytest.raises(kind):
+            came(credential, account, device, by="a door", at=NOW)
+    assert [e.action for e in org.audit()].count("eas-device.came-first") == 1
+
+
+def test_a_first_device_id_is_kept_for_the_credentials_own_account_only(
+    org: OrganisationStore, secret: str
+) -> None:
+    with pytest.raises(NotFound):
+        org.eas_devices.came_first(secret, "ben", "abc", by="a door", at=NOW)
+    assert org.eas_devices.firsts() == {}
+
+
+def test_a_first_device_id_goes_with_its_credential_and_by_an_administrators_word(
+    store: Store, org: OrganisationStore, secret: str
+) -> None:
+    came: Any = org.eas_devices.came_first
+    came(secret, "ann", "one", by="a door", at=NOW)
+    org.eas_devices.forget("ann", "ONE", by="root", at=NOW)
+    assert store.load_snapshot_parts(NOW).eas_firsts == ()
+    assert came(secret, "ann", "two", by="a door", at=NOW)
+    org.credentials.revoke(secret, by="root", at=NOW)
+    assert store.load_snapshot_parts(NOW).eas_firsts == ()  # a revoked one is no phone of the account's
+    (device,) = org.devices.list()
+    org.devices.delete(device.id, by="root", at=NOW)
+    assert org.eas_devices.firsts() == {}

@@ -21,6 +21,7 @@ class Action:
     set: tuple[tuple[str, str], ...] = ()
     drop: tuple[str, ...] = ()
     content_type: str = ""
+    add: tuple[tuple[str, str], ...] = ()
 
 
 def request(*headers: tuple[str, str], **more: object) -> WebRequest:
@@ -106,6 +107,7 @@ def test_an_answer_as_it_comes_out() -> None:
             b"Strict-Transport-Security: max-age=0",
             b"Service-Worker-Allowed: /",
             b"X-A:  b ",
+            b"Content-Type: text/css",
         )
     )
     assert (made.status, made.length, made.chunked, made.keep_alive) == (200, 3, False, False)
@@ -121,6 +123,7 @@ def test_an_answer_as_it_comes_out() -> None:
     assert lines(head) == [
         "HTTP/1.1 200 OK",
         "set-cookie: a=b",
+        "content-type: text/css",
         "x-a: set",
         "set-cookie: __Host-gambeson-session=new",
         "strict-transport-security: max-age=31536000",
@@ -128,6 +131,18 @@ def test_an_answer_as_it_comes_out() -> None:
     ]
     html = AnswerReader().read(answer(b"Content-Type: Text/HTML; charset=utf-8"))
     assert b"x-c: d" in response_head(html, (Action(set=(("x-c", "d"),), content_type="text/html"),))
+
+
+def test_a_header_that_is_added_leaves_the_servers_own_of_that_name() -> None:
+    """A browser obeys every Content-Security-Policy it gets (Content Security Policy Level 3, section 8.1)."""
+    name, ours = "content-security-policy", "object-src 'none'"
+    action = Action(add=((name, ours),), content_type="text/html")
+    for kind in (b"Content-Type: text/html", b"X-A: b"):  # a browser guesses where none is said
+        made = AnswerReader().read(answer(kind, b"Content-Security-Policy: default-src 'none'"))
+        policies = [line for line in lines(response_head(made, (action,))) if line.startswith(name)]
+        assert policies == [f"{name}: default-src 'none'", f"{name}: {ours}"]
+    made = AnswerReader().read(answer(b"Content-Type: text/css"))
+    assert name not in response_head(made, (action,)).decode()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 from hypothesis import given, settings
@@ -304,3 +304,43 @@ def test_only_the_same_headers_share_what_was_worked_out_from_them() -> None:
     assert replace(first, headers=()).memo is not first.memo
     reader.rest()
     assert request(b"/a", b"Cookie: a=b\r\n").memo is not first.memo
+
+
+TARGETS = st.lists(
+    st.one_of(
+        st.sampled_from(
+            ["/owa/x", "/EWS/", "?", "&", "=", "+", "%20", "%C3%A9", "%e9", "%zz", "%", "..", "\\", " ", "#"]
+        ),
+        st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=8),
+    ),
+    max_size=6,
+).map(lambda pieces: "/" + "".join(pieces))
+
+
+HOSTS = frozenset((HOST,))
+
+
+def _of(reader: RequestReader, head: bytes) -> object:
+    """The same hosts each time, as the door has them between two snapshots."""
+    try:
+        return reader.read(head, sni=HOST, source="192.0.2.1", hosts=HOSTS)
+    except HeadError as error:
+        return error.status, error.reason
+
+
+@given(st.lists(st.tuples(st.sampled_from(["GET", "POST", "GET", "FOO"]), TARGETS), min_size=1, max_size=6))
+def test_another_target_with_the_same_headers_is_read_as_by_a_new_reader(
+    lines: list[tuple[str, str]],
+) -> None:
+    reader = RequestReader()
+    for method, target in lines:
+        head = (
+            f"{method} {target} HTTP/1.1\r\n".encode("latin-1") + H + b"Content-Length: 0\r\nX-A: b\r\n\r\n"
+        )
+        made = _of(reader, head)
+        assert made == _of(RequestReader(), head)
+        if isinstance(made, RequestHead):
+            assert type(made.request) is WebRequest
+            assert hash(made.request) == hash(_of(RequestReader(), head).request)  # type: ignore[attr-defined]
+            with pytest.raises(FrozenInstanceError):
+                made.request.path = "/"  # type: ignore[misc]

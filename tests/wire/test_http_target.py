@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote_to_bytes
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gambeson.wire.http_target import MAX_PARAMETERS, HeadError, canonical
+from gambeson.wire.http_target import MAX_PARAMETERS, HeadError, canonical, parameters
 
 
 @pytest.mark.parametrize(
@@ -129,3 +131,24 @@ def test_any_text_is_a_target_or_a_head_error(text: str) -> None:
     assert not any(segment.strip(" .") == "" for segment in made.canonical.split("/")[1:] if segment)
     assert "\\" not in made.canonical
     assert ";" not in made.canonical
+
+
+def _pairs(query: str) -> tuple[tuple[str, str], ...]:
+    """What :func:`parameters` gives, read in the plainest way."""
+
+    def decoded(text: str) -> str:
+        octets = unquote_to_bytes(text.replace("+", " "))
+        try:
+            return octets.decode()
+        except UnicodeDecodeError:
+            return octets.decode("latin-1")
+
+    split = [pair.partition("=") for pair in query.split("&") if pair]
+    return tuple((decoded(name).lower(), decoded(value)) for name, _, value in split)
+
+
+@given(
+    st.one_of(st.text(alphabet="ab%&=+ 0123456789abcdefABCDEF/é", max_size=60), TRICKY, st.text(max_size=60))
+)
+def test_queries_are_decoded_once(query: str) -> None:
+    assert parameters(query) == _pairs(query)

@@ -333,6 +333,7 @@ class Planner:
                 known_source_per_hour=throttle.known_source_limit,
             ),
             country_table=doors.country_table,
+            clouds=doors.clouds,
             web=WebLimits(request_log=doors.request_log.value),
             decision_api=decision_plan(config, mine, self._secret),
             directory=self._directory(door_share),

@@ -16,6 +16,7 @@ from gambeson.console.portal.backend import BackendGoneError
 from gambeson.guard.edge.directory import DirectoryPlan, OpenDirectory, OpenError, open_directory
 from gambeson.guard.edge.identity.source import PasswordSources, Verdict
 from gambeson.model.asset import Account, IdentitySource
+from gambeson.process import keeper_messages as k
 from gambeson.process import messages as m
 from gambeson.process import portal_messages as p
 from gambeson.process.channel import Channel, ChannelGone, ChannelRefused
@@ -24,7 +25,7 @@ DESK_SECONDS = 5.0  # a store that is busy, and doors that must acknowledge
 KEEPER_SECONDS = 3.0
 PASSWORD_SECONDS = 8.0
 _DESK_ANSWERS = p.Person | p.SessionRow | p.Things | p.OwnDevice | m.Published | m.Done
-_KEEPER_ANSWERS = m.Octets | p.TotpStep | m.CertificateGiven | m.Done
+_KEEPER_ANSWERS = m.Octets | p.TotpStep | k.CertificateGiven | m.Done
 
 
 def open_portal_directory(plain: Mapping[str, Any] | None) -> OpenDirectory | None:
@@ -63,7 +64,7 @@ class ChannelBackend:
             return await self._in_directory(person, password)
         hashed = person.password_hash if person.known else ""
         answer = await _ask(
-            self._keeper, m.CheckPasswordAsk(password=password, hashed=hashed), m.Done, PASSWORD_SECONDS
+            self._keeper, k.CheckPasswordAsk(password=password, hashed=hashed), m.Done, PASSWORD_SECONDS
         )
         if isinstance(answer, m.Refused) and answer.reason in ("busy", "too-many"):
             raise BackendGoneError(f"the keeper checks no password now: {answer.reason}")
@@ -83,7 +84,7 @@ class ChannelBackend:
 
     async def verifier(self, device_secret: str) -> bytes:
         """What the store keeps of a device secret."""
-        answer = await self.keeper(m.SecretVerifierAsk(secret=device_secret))
+        answer = await self.keeper(k.SecretVerifierAsk(secret=device_secret))
         if not isinstance(answer, m.Octets):
             raise BackendGoneError("the keeper gave no verifier")
         return answer.value
@@ -92,11 +93,11 @@ class ChannelBackend:
         """A client certificate for the device, registered with it: PKCS#12 that every phone reads."""
         credential = f"cred-{secrets.token_hex(10)}"
         given = await self.keeper(
-            m.CertificateAsk(
+            k.CertificateAsk(
                 credential=credential, name=name, address=address, password=password, legacy=True
             )
         )
-        if not isinstance(given, m.CertificateGiven):
+        if not isinstance(given, k.CertificateGiven):
             raise BackendGoneError("the keeper gave no certificate")
         registered = await self.desk(
             p.DeviceCertificate(

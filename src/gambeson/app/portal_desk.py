@@ -191,11 +191,11 @@ class PortalDesk:
             return p.Person(known=False, user_handle=self._handle("nobody", given), failures=failures)
 
     def _known(self, store: OrganisationStore, id: str, now: float) -> p.Person:
-        account = store.accounts.get(id)
+        account, organisation = store.accounts.get(id), store.get()
         return p.Person(
             known=True,
             organisation=store.id,
-            organisation_name=store.get().name,
+            organisation_name=organisation.name,
             account=account.id,
             address=account.address,
             enabled=account.enabled,
@@ -203,6 +203,7 @@ class PortalDesk:
             password_hash=store.accounts.password_hash(id),
             user_handle=self._handle("account", id),
             authenticators=tuple(_authenticator(each) for each in store.authenticators.list(id)),
+            clouds=organisation.clouds,
             failures=self._whose.guesses(id, now),
         )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from gambeson.guard.core.clouds import load_clouds
 from gambeson.model.access import DEVICE_WEB_DOORS, MAIL_DOORS, DoorKind
 from gambeson.model.asset import Account, CredentialKind, Device, DeviceKind, DeviceState
 from gambeson.model.event import Event
@@ -223,6 +224,7 @@ def _device(owner: Owner, device: Device) -> p.OwnDevice:
         last_used=last.at if last else 0.0,
         last_source=last.source if last else "",
         last_door=last.door if last else "",
+        last_cloud=_cloud(last) if last else "",
         certificate=certificate,
     )
 
@@ -254,4 +256,11 @@ def _line(event: Event, names: dict[str, str]) -> p.SignInLine:
         device=names.get(event.device, ""),
         program=said("program"),
         sentence=said("sentence"),
+        cloud=_cloud(event),
     )
+
+
+def _cloud(event: Event) -> str:
+    """The name of the cloud through which the program read; empty for none."""
+    cloud = str(event.data.get("cloud", ""))[:100]
+    return load_clouds().named(cloud) if cloud else ""

@@ -67,6 +67,7 @@ def build_snapshot(
         sites=tuple(_owned(sites, "site", organisations, troubles)),
         ended_sessions=parts.ended_sessions,
         eas_devices=parts.eas_devices,
+        eas_firsts=parts.eas_firsts,
     )
     return snapshot, tuple(troubles)
 

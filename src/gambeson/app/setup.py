@@ -24,6 +24,8 @@ from typing import Any
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
+from gambeson.guard.core.clouds import CloudError
+from gambeson.guard.edge.clouds import read_clouds
 from gambeson.guard.edge.countries import CountryTable, CountryTableError
 from gambeson.model.server import MailServer
 from gambeson.model.web import Site
@@ -155,6 +157,14 @@ def check_country_table(config: Config) -> None:
             CountryTable(config.doors.country_table)
         except CountryTableError as error:
             raise RunError(str(error).removesuffix(".")) from None
+
+
+def check_clouds(config: Config) -> None:
+    """The files of cloud services can be used, before anything starts. Raises RunError."""
+    try:
+        read_clouds(config.doors.clouds)
+    except CloudError as error:
+        raise RunError(str(error).removesuffix(".")) from None
 
 
 def _no_passphrase() -> str:

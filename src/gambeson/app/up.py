@@ -66,6 +66,7 @@ def run(
     planner = _planner(place, wish)
     setup.check_certificates(planner.config)
     setup.check_country_table(planner.config)
+    setup.check_clouds(planner.config)
     setup.prepare_data(place, planner.users.get(WORKER, ""))
     # Before anything else: one that was killed left its ready.json, and nothing may be done beneath one that runs.
     RunDirectory(place.data).close()

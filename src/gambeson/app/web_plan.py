@@ -119,7 +119,6 @@ def portal_facts(
         "mail": list(_mail(listens, hostname)),
         "eas_host": portal.beside(mobile[0].hosts[0]) if mobile else "",
         "web_doors": [door.value for door in DEVICE_WEB[mobile[0].product]] if mobile else [],
-        "cloud_clients": bool(mobile) and all(site.cloud_clients for site in mobile),
         "autoconfig": f"https://{portal.beside(sites[0].hosts[0])}{AUTOCONFIG}" if sites else "",
         "certificate_host": portal.beside(showing[0]) if showing else "",
     }

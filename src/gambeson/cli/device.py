@@ -202,9 +202,9 @@ def run_list(args: Namespace) -> int:
         used = organisation.events.last_use()
     listed, rows = [], []
     for device in devices:
-        at, source = used.get(device.id, (0.0, ""))
+        at, source, cloud = used.get(device.id, (0.0, "", ""))
         one = document(device, accounts.get(device.account), credentials.get(device.id, []))
-        listed.append({**one, "last_used": shown_time(at), "last_source": source})
+        listed.append({**one, "last_used": shown_time(at), "last_source": source, "last_cloud": cloud})
         doors = ",".join(device.doors)
         rows.append(
             [
@@ -216,9 +216,10 @@ def run_list(args: Namespace) -> int:
                 doors,
                 shown_time(at) or "never",
                 source,
+                cloud,
             ]
         )
-    head = ["id", "account", "name", "kind", "state", "doors", "last used", "from"]
+    head = ["id", "account", "name", "kind", "state", "doors", "last used", "from", "through"]
     if args.machines:
         # Apart, with who answers for each and when it is looked at again.
         head += ["owner", "review"]

@@ -29,7 +29,7 @@ def declare(group: Commands) -> None:
         ("allow", "let a phone use the account although it is not its device's first"),
         ("block", "shut a phone out of an account"),
         ("quarantine", "answer a phone, but serve it nothing"),
-        ("forget", "take a decision back"),
+        ("forget", "take a decision back, and that it is a credential's first phone"),
     ):
         parser = eas.add(name, summary, _RUNS[name])
         parser.add_argument("address", metavar="ADDRESS")

@@ -29,6 +29,9 @@ def add(commands: Commands) -> None:
     explain.add_argument("--device", default="", metavar="ID", help="one of the account's devices")
     explain.add_argument("--from", dest="source", default="", metavar="IP", help="where it comes from")
     explain.add_argument("--country", default="", metavar="CC", help="such as DE (default: the address's)")
+    explain.add_argument(
+        "--program", default="", metavar="NAME", help="what the program calls itself, such as Outlook-iOS/2.0"
+    )
     explain.add_argument("--risk", type=int, default=0, metavar="N", help="0 to 100 (default 0)")
     group.add("prove", "walk the whole policy: does anything come in below its floor?", run_prove)
     ready = group.add("ready", "whom would enforcement stop?", run_ready)
@@ -61,6 +64,7 @@ def _mode(group: Commands) -> None:
 def run_explain(args: Namespace) -> int:
     """Explains one decision."""
     from gambeson.guard.core.explain import explain
+    from gambeson.guard.edge.clouds import read_clouds
     from gambeson.model.access import Rung
 
     from .common import CommandError, Exit, emit
@@ -85,6 +89,7 @@ def run_explain(args: Namespace) -> int:
                 args.source,
                 country,
                 args.risk,
+                cloud=read_clouds(place.config.doors.clouds).recognise(args.program, args.source),
             )
     except ValueError as error:
         raise CommandError(f"{str(error).removesuffix('.')}.") from None
@@ -169,6 +174,7 @@ def run_ready(args: Namespace) -> int:
             "why_machine": s.why_machine,
             "risk": s.risk,
             "risk_reasons": list(s.risk_reasons),
+            "cloud": s.cloud,
         }
         for s in found.stopped
     ]
@@ -184,13 +190,13 @@ def run_ready(args: Namespace) -> int:
     }
     rows = [
         [
-            *(str(s[k]) for k in ("account", "device", "door", "program", "logins", "reason")),
+            *(str(s[k]) for k in ("account", "device", "door", "program", "cloud", "logins", "reason")),
             "machine" if s["likely_machine"] else "",
         ]
         for s in stopped
     ]
     text = (
-        table(rows, ["account", "device", "door", "program", "logins", "reason", "likely"]) + "\n"
+        table(rows, ["account", "device", "door", "program", "cloud", "logins", "reason", "likely"]) + "\n"
         if rows
         else ""
     )

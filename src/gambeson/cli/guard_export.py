@@ -30,6 +30,11 @@ def add(group: Commands) -> None:
     parser.add_argument(
         "--etc", metavar="DIR", default="", help="where its own files will lie (/etc/ENGINE/gambeson)"
     )
+    parser.add_argument(
+        "--webmail",
+        action="store_true",
+        help="dovecot: a webmail signs in there with tokens (known from a [[site]] with sign_in = token)",
+    )
     engine = parser.add_argument_group("an engine that stays, and asks us (docs/engines.md)")
     engine.add_argument("--auth-policy", action="store_true", help="dovecot: ask before each sign-in")
     engine.add_argument("--host", metavar="NAME", default="", help="nginx: the web application's public name")
@@ -56,7 +61,7 @@ def run(args: Namespace) -> int:
         engine = _engine(args)
         program = "nginx" if args.recipe == "nginx" else "dovecot"
         etc = args.etc or f"/etc/{program}/gambeson"
-        facts = Facts(doors=args.doors_at, etc=etc, engine=engine, **known)
+        facts = Facts(doors=args.doors_at, etc=etc, engine=engine, webmail=_webmail(args), **known)
     except RecipeError as error:
         raise CommandError(str(error)) from None
     files = (ENGINE_RECIPES if engine is not None else RECIPES)[args.recipe](facts)
@@ -113,6 +118,15 @@ def _engine(args: Namespace) -> Engine | None:
         nonce=secrets.token_hex(16),
         **{name: value for name, value in given.items() if value},
     )
+
+
+def _webmail(args: Namespace) -> bool:
+    """Whether a web application shows Dovecot the doors' tokens as passwords, as Roundcube does."""
+    from gambeson.model.web import WebSignIn
+
+    from .common import config
+
+    return args.webmail or any(site.web_sign_in is WebSignIn.TOKEN for site in config(args).sites)
 
 
 def _known(args: Namespace) -> dict[str, str]:

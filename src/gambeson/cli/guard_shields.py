@@ -47,7 +47,9 @@ def run(args: Namespace) -> int:
 
 
 def _list(args: Namespace) -> int:
-    from gambeson.guard.core.walk_shields import Measured
+    from dataclasses import replace
+
+    from gambeson.guard.core.walk_shields import NONE, NOT_TRIED, Measured
     from gambeson.guard.core.web.shields import load_shields
     from gambeson.guard.edge.walk.keeping import kept_shields
 
@@ -61,6 +63,8 @@ def _list(args: Namespace) -> int:
     rows = []
     for shield in load_shields().shields:
         one = known.get(shield.id, Measured(shield.id))
+        if shield.answers and one.answer == NONE:
+            one = replace(one, answer=NOT_TRIED)
         shields.append(
             {
                 "id": shield.id,
@@ -75,6 +79,8 @@ def _list(args: Namespace) -> int:
                 "effective": one.effective,
                 "door": one.door,
                 "around": one.around,
+                "answer": one.answer,
+                "why": one.why,
                 "measured": shown_time(one.at) if one.at else None,
             }
         )

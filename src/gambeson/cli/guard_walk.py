@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gambeson.app.installation import Installation
     from gambeson.guard.core.walk import Place, Record
     from gambeson.guard.core.walk_plan import Canary
+    from gambeson.guard.core.walk_shields import Measured
     from gambeson.model.finding import Finding
 
     from . import Commands
@@ -21,7 +22,8 @@ _DESCRIPTION = """\
 Tries to get in, at every door, at the mail servers behind them and at what you name, with everything that must not
 open: no sign-in at all, the canary's password over every mechanism, made-up tokens, devices that are blocked,
 revoked, expired or for another door. At the web doors also made-up sessions and headers, closed paths, disguises and
-the harmless shape of each known attack. Whatever enters below the floor is a side door (exit 1). What could not be
+the harmless shape of each known attack; the canary signs in at the portal with a passkey made for the walk, to see what
+shields do to answers. Whatever enters below the floor is a side door (exit 1). What could not be
 reached or told is listed (exit 4). The canary is an account of yours kept for this; in the playground one is taken.
 """
 
@@ -73,7 +75,7 @@ def run(args: Namespace) -> int:
     from .shared import installation
 
     with installation(args) as place, _signals_interrupt():
-        records, findings, missing = _walk(args, place)
+        records, findings, missing, shields = _walk(args, place)
     bad = [f for f in findings if f.severity >= Severity[args.fail_on.upper()]]
     outcomes: dict[str, int] = {}
     for record in records:
@@ -86,10 +88,12 @@ def run(args: Namespace) -> int:
         "findings": [finding_document(each) for each in findings],
         "untried": missing,
         "note": _password_note(records) if args.canary else "",
+        "shields": [one.plain() for one in shields],
         "records": [record.plain() for record in records],
     }
     lines = [f"{f.severity.word.upper()}: {f.title} - {f.reason}\n  -> {f.remedy[0]}" for f in findings]
     lines += [f"cannot say: {each}" for each in missing]
+    lines += [f"shield {one.shield}: {one.word}" for one in shields if one.answer not in ("none", "observed")]
     if note := document["note"]:
         lines.append(f"note: {note}")
     told = ", ".join(f"{many} {what}" for what, many in sorted(outcomes.items()))
@@ -103,7 +107,9 @@ def run(args: Namespace) -> int:
     return Exit.INCOMPLETE if missing else Exit.GOOD
 
 
-def _walk(args: Namespace, place: Installation) -> tuple[Sequence[Record], list[Finding], list[str]]:
+def _walk(
+    args: Namespace, place: Installation
+) -> tuple[Sequence[Record], list[Finding], list[str], Sequence[Measured]]:
     import asyncio
     import secrets
 
@@ -142,7 +148,7 @@ def _walk(args: Namespace, place: Installation) -> tuple[Sequence[Record], list[
     try:
         canary = _ready_canary(place, devices, password, f"gambeson-walk-nobody@{address.rpartition('@')[2]}")
         nonce = secrets.token_hex(9)
-        plans = web.plans(canary, index, devices.account, nonce)
+        plans = web.plans(canary, index, devices.account, nonce, devices.passkey)
         records = asyncio.run(
             walk(places, canary, floor, nonce=nonce, per_second=args.rate, web=plans, told=_progress)
         )
@@ -154,9 +160,9 @@ def _walk(args: Namespace, place: Installation) -> tuple[Sequence[Record], list[
         missing.append("The canary's password is not known (--password-file), so no password was tried.")
     findings = [*side_doors(records, organisation.id, now(), declared), *_policy(index, organisation.id)]
     kept = keep(organisation, findings, records, place.who, now())
-    web.keep(records)
+    shields = web.keep(records)
     missing += web.missing
-    return records, kept, [*missing, *_untried(args, records, untried)]
+    return records, kept, [*missing, *_untried(args, records, untried)], shields
 
 
 @contextmanager

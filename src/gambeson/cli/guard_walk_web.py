@@ -6,16 +6,22 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gambeson.app.installation import Installation
     from gambeson.guard.core.walk import Record
+    from gambeson.guard.core.walk_http_maker import WebWalk
     from gambeson.guard.core.walk_http_plan import Plan
     from gambeson.guard.core.walk_plan import Canary
+    from gambeson.guard.core.walk_shields import Measured
+    from gambeson.guard.edge.walk.browser import SignedIn
     from gambeson.guard.edge.walk.http_places import WebListener
+    from gambeson.guard.edge.walk.passkey import Passkey
     from gambeson.model.access import DoorKind, Rung
     from gambeson.model.asset import Account
     from gambeson.model.snapshot import SnapshotIndex
+
+LAST_PLACE = 249  # of the addresses of its own that a walk comes from: far from those of its places
 
 
 class WebPlaces:
@@ -26,7 +32,7 @@ class WebPlaces:
 
         from .common import CommandError
 
-        self._place, self.missing = place, list[str]()
+        self._place, self.missing, self._unobserved = place, list[str](), ""
         self._inside = args.origin == "inside"
         self._sites = tuple(place.sites())
         self._listener = http_places.of_ready(place.place.data) or self._configured()
@@ -54,8 +60,17 @@ class WebPlaces:
         """Whether another machine could reach anything of it."""
         return bool(self._listener or self._around or self._found)
 
-    def plans(self, canary: Canary, index: SnapshotIndex, account: Account, nonce: str) -> Sequence[Plan]:
-        """What to try where."""
+    def plans(
+        self,
+        canary: Canary,
+        index: SnapshotIndex,
+        account: Account,
+        nonce: str,
+        passkey: Callable[[], Passkey],
+    ) -> Sequence[Plan]:
+        """What to try where. ``passkey`` makes the one with which the canary signs in at the portal."""
+        from dataclasses import replace
+
         from gambeson.guard.core.explain import explain
         from gambeson.guard.core.walk_http_maker import WebWalk
         from gambeson.guard.core.walk_http_past import PastTheDoors, back_end_attempts
@@ -85,6 +100,9 @@ class WebPlaces:
             account.organisation,
             load_shields().shields,
         )
+        signed = self._signed_in(walk, passkey)
+        self._unobserved = signed.reason
+        walk = replace(walk, sessions=signed.sessions)
         made: list[Plan] = list(plans(walk))
         for site, where in self._around:
             severity = allowed(site, where, self._inside and site in self._sites)
@@ -92,18 +110,41 @@ class WebPlaces:
         made += [(where, tuple(back_end_attempts(walk, site, where))) for site, where in self._found]
         return made
 
-    def keep(self, records: Sequence[Record]) -> None:
-        """Remember what was measured of shields."""
+    def _signed_in(self, walk: WebWalk, passkey: Callable[[], Passkey]) -> SignedIn:
+        """The canary's sessions at the applications whose answers a shield changes."""
+        import asyncio
+
+        from gambeson.guard.edge.walk.browser import SignedIn, sign_in
+        from gambeson.guard.edge.walk.tour import source_of
+        from gambeson.store.errors import StoreError
+
+        changed = {shield.product for shield in walk.shields if shield.page is not None}
+        sites = [site for site in walk.sites if site.product in changed and site.hosts]
+        if not sites:
+            return SignedIn()
+        if not walk.portal or not walk.canary.password:
+            what = "there is no portal" if not walk.portal else "the canary's password is not known"
+            return SignedIn(why={"": f"{what}, so nobody could sign in"})
+        try:
+            mine = passkey()
+        except StoreError as error:
+            return SignedIn(why={"": str(error)})
+        source = source_of(walk.place(walk.portal), LAST_PLACE, walk.nonce)
+        return asyncio.run(sign_in(walk, mine, sites, source))
+
+    def keep(self, records: Sequence[Record]) -> Sequence[Measured]:
+        """Remember what was measured of shields, and give it."""
         from gambeson.guard.core.walk_shields import measured
+        from gambeson.guard.core.web.shields import load_shields
         from gambeson.guard.edge.walk.keeping import keep_shields
 
-        found = measured(records)
-        if not found:
-            return
+        found = measured(records, load_shields().shields, self._unobserved)
         try:
-            keep_shields(self._place.place.data, found)
+            if found:
+                keep_shields(self._place.place.data, found)
         except OSError as error:
             self.missing.append(f"What was measured of shields could not be written down: {error.strerror}.")
+        return found
 
     def _configured(self) -> WebListener | None:
         """The https listener of the settings, where nothing runs."""

@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from gambeson.app.installation import Installation
+    from gambeson.guard.core.clouds import Clouds
     from gambeson.model.organisation import Organisation
 
     from . import Commands
+
+
+_CLOUD = """\
+Some programs (Outlook for iOS and Android, the new Outlook) hand the credential to their maker, whose cloud then reads
+the mailbox and keeps a copy. They are recognised by what they call themselves and by the cloud's networks, at every
+door of mail programs, and refused unless the organisation allows that cloud. Open sessions of a cloud that is refused
+end at once.
+"""
 
 
 def add(commands: Commands) -> None:
@@ -29,6 +39,16 @@ def add(commands: Commands) -> None:
     remove = group.add("remove", "delete an organisation with everything it owns", run_remove)
     remove.add_argument("name", metavar="NAME")
     remove.add_argument("--yes", action="store_true", help="yes, everything: accounts, devices, policy")
+    cloud = group.group(
+        "cloud", "programs that read mail through their maker's cloud: may they come in?", _CLOUD
+    )
+    for name, summary in (
+        ("allow", "let the programs of a cloud service in"),
+        ("refuse", "refuse the programs of a cloud service (as long as nobody said otherwise, all are)"),
+    ):
+        parser = cloud.add(name, summary, run_cloud_allow if name == "allow" else run_cloud_refuse)
+        parser.add_argument("cloud", metavar="CLOUD", help="such as microsoft")
+    cloud.add("list", "the cloud services that are known, and which may come in", run_cloud_list)
     domain = group.group("domain", "the mail domains of an organisation")
     for name, summary in (("add", "add a domain"), ("remove", "take a domain away")):
         parser = domain.add(name, summary, run_domain_add if name == "add" else run_domain_remove)
@@ -42,6 +62,7 @@ def document(organisation: Organisation) -> dict[str, object]:
         "name": organisation.name,
         "domains": list(organisation.domains),
         "enrolment_url": organisation.enrolment_url,
+        "clouds": list(organisation.clouds),
     }
 
 
@@ -79,11 +100,11 @@ def run_list(args: Namespace) -> int:
 
     with installation(args) as place:
         found = place.store.organisations()
-    rows = [[o.name, ", ".join(o.domains), o.enrolment_url] for o in found]
+    rows = [[o.name, ", ".join(o.domains), o.enrolment_url, ", ".join(o.clouds)] for o in found]
     emit(
         args,
         {"organisations": [document(o) for o in found]},
-        table(rows, ["name", "domains", "enrolment address"]),
+        table(rows, ["name", "domains", "enrolment address", "clouds let in"]),
     )
     return 0
 
@@ -143,3 +164,69 @@ def _domain(args: Namespace, call: str, done: str) -> int:
     text = f"{args.domain} {done}. {line}".strip()
     emit(args, {**document(changed), **known, "warnings": warnings}, "\n".join([text, *warnings]))
     return code
+
+
+def run_cloud_allow(args: Namespace) -> int:
+    """Lets a cloud service's programs in."""
+    return _cloud(args, allowed=True)
+
+
+def run_cloud_refuse(args: Namespace) -> int:
+    """Refuses them."""
+    return _cloud(args, allowed=False)
+
+
+def _cloud(args: Namespace, *, allowed: bool) -> int:
+    from .common import CommandError, emit
+    from .shared import installation, now, told
+
+    with installation(args) as place:
+        clouds = _known(place)
+        organisation = place.organisation(args.org)
+        if clouds.get(args.cloud) is None and (allowed or args.cloud not in organisation.get().clouds):
+            known = ", ".join(cloud.id for cloud in clouds.all)
+            raise CommandError(f"No cloud service is called {args.cloud[:40]!a}; known are {known}.")
+        changed = organisation.set_cloud(args.cloud, allowed=allowed, by=place.who, at=now())
+        known_, line, code = told(place.tell())
+    name, done = clouds.named(args.cloud), "may come in" if allowed else "are refused"
+    text = f"Programs through {name} {done} at {changed.name}. {line}".strip()
+    emit(args, {**document(changed), **known_, "warnings": []}, text)
+    return code
+
+
+def run_cloud_list(args: Namespace) -> int:
+    """Lists the cloud services."""
+    from .common import emit
+    from .shared import installation, table
+
+    with installation(args) as place:
+        clouds, allowed = _known(place), place.organisation(args.org).get().clouds
+    listed = [
+        {
+            "id": cloud.id,
+            "name": cloud.name,
+            "allowed": cloud.id in allowed,
+            "networks": list(cloud.networks),
+            "dated": cloud.dated,
+            "source": cloud.source,
+        }
+        for cloud in clouds.all
+    ]
+    rows = [
+        [c.id, c.name, "allowed" if c.id in allowed else "refused", str(len(c.networks)), c.dated]
+        for c in clouds.all
+    ]
+    emit(args, {"clouds": listed}, table(rows, ["id", "name", "here", "networks", "as of"]))
+    return 0
+
+
+def _known(place: Installation) -> Clouds:
+    from gambeson.guard.core.clouds import CloudError
+    from gambeson.guard.edge.clouds import read_clouds
+
+    from .common import CommandError
+
+    try:
+        return read_clouds(place.config.doors.clouds)
+    except CloudError as error:
+        raise CommandError(str(error)) from None

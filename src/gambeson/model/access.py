@@ -171,6 +171,8 @@ class AccessRequest:
     ``source`` is the client's address in canonical text form (never the proxy's), ``country`` an
     ISO 3166 code or empty (not known), ``risk`` 0..100 (``guard/core/risk.py``), ``throttled`` the name of
     the throttle that is closed for this request or empty, ``encrypted`` whether the client's side is under TLS.
+    ``cloud`` is the id of the cloud service through which a program reads (``guard/core/clouds.py``) or empty,
+    ``cloud_evidence`` by what it was recognised.
     """
 
     door: DoorKind
@@ -181,3 +183,5 @@ class AccessRequest:
     risk: int = 0
     throttled: str = ""
     sni: str = ""
+    cloud: str = ""
+    cloud_evidence: str = ""

@@ -25,7 +25,8 @@ class Snapshot:
     expired, whether its device is still there or not: for the revocation list, not for the doors.
     ``sites`` are the web applications. ``ended_sessions`` has the ids of portal sessions that were ended while their
     last token could still be in force. ``eas_devices`` says per (account id, DeviceId in lower case) what an
-    administrator decided of an ActiveSync device: allowed, blocked or quarantined."""
+    administrator decided of an ActiveSync device: allowed, blocked or quarantined; ``eas_firsts`` the DeviceId (in
+    lower case) that a credential (its id) came with first."""
 
     number: int
     made_at: float
@@ -41,6 +42,7 @@ class Snapshot:
     sites: tuple[Site, ...] = ()
     ended_sessions: tuple[str, ...] = ()
     eas_devices: tuple[tuple[str, str, str], ...] = ()
+    eas_firsts: tuple[tuple[str, str], ...] = ()
 
 
 class SnapshotIndex:
@@ -58,6 +60,7 @@ class SnapshotIndex:
         "credential",
         "device",
         "eas_device",
+        "eas_first",
         "ended_sessions",
         "failures",
         "memo",
@@ -90,6 +93,7 @@ class SnapshotIndex:
         self.bypass_until = dict(snapshot.bypass_until)
         self.ended_sessions = frozenset(snapshot.ended_sessions)
         self.eas_device = {(account, device): word for account, device, word in snapshot.eas_devices}
+        self.eas_first = dict(snapshot.eas_firsts)
         self.site = {s.name: s for s in snapshot.sites}
         self.site_by_host = {h: s for s in snapshot.sites for h in (*s.hosts, *s.device_hosts)}
         self.servers: dict[str, tuple[MailServer, ...]] = {}

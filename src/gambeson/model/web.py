@@ -52,8 +52,7 @@ class Site:
     (devices only; the lanes of people are *never* there). ``endpoint`` is where it is, ``web_sign_in`` and
     ``device_sign_in`` how the door signs in there for a person and for a device; ``audience`` belongs to tokens,
     ``header`` is the name of the trusted header (way *header*). ``organisation`` empty: every organisation.
-    ``operations`` are the EWS operations allowed beyond the programs' own lists; ``cloud_clients`` whether
-    programs that read through their maker's cloud may come in.
+    ``operations`` are the EWS operations allowed beyond the programs' own lists.
     """
 
     name: str
@@ -67,7 +66,6 @@ class Site:
     audience: str = "gambeson"
     header: str = "x-remote-user"
     operations: tuple[str, ...] = ()
-    cloud_clients: bool = False
 
     @property
     def server(self) -> MailServer:

@@ -30,10 +30,7 @@ from .channel import Channel
 from .child import Life, Peer
 from .command_socket import CommandSocket
 from .keeper_core import KeeperCore
-from .keeper_passwords import Passwords, affordable
-from .keeper_roles import ALLOWED
-from .keys import KeeperKeys
-from .messages import (
+from .keeper_messages import (
     CheckPasswordAsk,
     CredentialAsk,
     CredentialGiven,
@@ -43,6 +40,9 @@ from .messages import (
     PublicKeysAsk,
     SignHeadAsk,
 )
+from .keeper_passwords import Passwords, affordable
+from .keeper_roles import ALLOWED
+from .keys import KeeperKeys
 from .portal_messages import CodeVerifierAsk, PortalKeeperAsk, TotpAsk, TotpStep
 from .worker_link import WorkerLink
 

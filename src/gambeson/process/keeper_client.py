@@ -13,7 +13,7 @@ from gambeson.wire.dialogue import UpstreamCredential
 
 from .call import Caller
 from .channel import Channel, ChannelGone, ChannelRefused
-from .messages import (
+from .keeper_messages import (
     AUDIT_PREFIX,
     CertificateAsk,
     CertificateGiven,
@@ -21,11 +21,8 @@ from .messages import (
     CredentialAsk,
     CredentialGiven,
     DeviceKey,
-    Done,
     HashPasswordAsk,
     KeeperHello,
-    LongText,
-    Octets,
     PasswordAsk,
     PublicKeys,
     PublicKeysAsk,
@@ -34,6 +31,7 @@ from .messages import (
     SecretVerifierAsk,
     SignHeadAsk,
 )
+from .messages import Done, LongText, Octets
 from .portal_messages import CodeVerifierAsk
 
 __all__ = ["AdminKeeper", "CredentialAsk", "DoorKeeper", "KeeperGone", "KeeperRefused"]

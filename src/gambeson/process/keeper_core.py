@@ -27,6 +27,7 @@ from gambeson.model.snapshot import SnapshotIndex
 from gambeson.model.web import Site, WebSignIn
 from gambeson.wire.dialogue import UpstreamCredential
 
+from . import keeper_messages as k
 from . import messages as m
 from . import possession
 from .authority import AuthorityError
@@ -45,7 +46,7 @@ MAX_TOKENS = 20_000
 _WEB_DOORS = frozenset(door.value for door in (*BROWSER_DOORS, *DEVICE_WEB_DOORS))
 _BROWSER_DOORS = frozenset(door.value for door in BROWSER_DOORS)
 
-Record = Callable[[str, m.CredentialAsk, Credential | None, str], bool]
+Record = Callable[[str, k.CredentialAsk, Credential | None, str], bool]
 
 
 class KeeperCore:
@@ -102,43 +103,43 @@ class KeeperCore:
     def _answer(self, name: str, message: m.Message, now: float) -> m.Message:
         keys = self._keys
         match message:
-            case m.CredentialAsk():
+            case k.CredentialAsk():
                 return self.credential(name, message, now)
-            case m.KeeperHello():
-                return m.DeviceKey(key=keys.device, session_pem=keys.session_pem)
-            case m.SecretVerifierAsk(secret=text):
+            case k.KeeperHello():
+                return k.DeviceKey(key=keys.device, session_pem=keys.session_pem)
+            case k.SecretVerifierAsk(secret=text):
                 secret = device_secret.parse(text)
                 if secret is None:
                     return m.Refused(reason="no-device-secret", sentence="That is no device secret.")
                 return m.Octets(value=device_secret.verifier(secret, keys.device))
-            case m.SealAsk(plain=plain, context=context):
+            case k.SealAsk(plain=plain, context=context):
                 return m.Octets(value=keys.sealer.seal(plain, context))
-            case m.SignHeadAsk(payload=payload):
-                return m.Octets(value=keys.audit.sign(m.AUDIT_PREFIX + payload))
-            case m.PublicKeysAsk():
-                return m.PublicKeys(
+            case k.SignHeadAsk(payload=payload):
+                return m.Octets(value=keys.audit.sign(k.AUDIT_PREFIX + payload))
+            case k.PublicKeysAsk():
+                return k.PublicKeys(
                     token_pem=keys.token_pem,
                     token_jwk=self._jwk,
                     token_kid=self._kid,
                     audit_pem=keys.audit_pem,
                     authority_pem=keys.authority.pem,
                 )
-            case m.CertificateAsk():
+            case k.CertificateAsk():
                 return self._certificate(message, now)
-            case m.RevocationListAsk():
+            case k.RevocationListAsk():
                 return self._revocation_list(now)
         return m.Refused(reason="not-for-you")
 
     # -- credentials for doors -----------------------------------------------------------------------
 
-    def credential(self, door: str, ask: m.CredentialAsk, now: float) -> m.Message:
+    def credential(self, door: str, ask: k.CredentialAsk, now: float) -> m.Message:
         """How to sign in at the server as the account, or Refused. Every outcome is recorded."""
         found, reason, given = self._judge(ask, now)
         if self._record is not None and not self._record(door, ask, found, reason or "given"):
             return m.Refused(reason="not-recorded", sentence="The keeper cannot record this; try later.")
         if given is None:
             return m.Refused(reason=reason)
-        return m.CredentialGiven(
+        return k.CredentialGiven(
             mechanism=given.mechanism,
             authcid=given.authcid,
             secret=given.secret.encode(),
@@ -146,7 +147,7 @@ class KeeperCore:
         )
 
     def _judge(
-        self, ask: m.CredentialAsk, now: float
+        self, ask: k.CredentialAsk, now: float
     ) -> tuple[Credential | None, str, UpstreamCredential | None]:
         index = self.index
         if index is None or abs(now - index.snapshot.made_at) > self._max_age:
@@ -174,7 +175,7 @@ class KeeperCore:
         return (found, "", given) if given is not None else (found, "as-is", None)
 
     def _judge_session(
-        self, index: SnapshotIndex, ask: m.CredentialAsk, now: float
+        self, index: SnapshotIndex, ask: k.CredentialAsk, now: float
     ) -> tuple[str, UpstreamCredential | None]:
         """A person at a browser gets a token for that one site, and never anybody's password."""
         if ask.secret or ask.certificate or ask.fingerprint:
@@ -209,7 +210,7 @@ class KeeperCore:
         session_token.check(claims, claims.host, now)
         return claims
 
-    def certified(self, ask: m.PasswordAsk, now: float) -> tuple[Credential | None, str]:
+    def certified(self, ask: k.PasswordAsk, now: float) -> tuple[Credential | None, str]:
         """The certificate that a password came beside, and why it does not do: "" where it does."""
         index = self.index
         if index is None or abs(now - index.snapshot.made_at) > self._max_age:
@@ -224,7 +225,7 @@ class KeeperCore:
         found = self.index.account.get(account) if self.index is not None else None
         return found.password_hash if found is not None else ""
 
-    def _proven(self, index: SnapshotIndex, ask: m.CredentialAsk) -> Credential | None:
+    def _proven(self, index: SnapshotIndex, ask: k.CredentialAsk) -> Credential | None:
         if sum(map(bool, (ask.secret, ask.certificate, ask.fingerprint))) != 1:
             return None
         if ask.secret:
@@ -280,7 +281,7 @@ class KeeperCore:
 
     # -- for administrators --------------------------------------------------------------------------
 
-    def _certificate(self, ask: m.CertificateAsk, now: float) -> m.Message:
+    def _certificate(self, ask: k.CertificateAsk, now: float) -> m.Message:
         issued = self._keys.authority.issue(
             credential=ask.credential,
             name=ask.name,
@@ -291,7 +292,7 @@ class KeeperCore:
             password=ask.password,
             legacy=ask.legacy,
         )
-        return m.CertificateGiven(
+        return k.CertificateGiven(
             fingerprint=issued.fingerprint,
             certificate_pem=issued.certificate_pem,
             authority_pem=self._keys.authority.pem,
@@ -325,7 +326,7 @@ class KeeperCore:
         return hmac.digest(self._keys.pepper, password.encode(), "sha256").hex()
 
 
-def barred(index: SnapshotIndex, found: Credential, ask: m.CredentialAsk | m.PasswordAsk, now: float) -> str:
+def barred(index: SnapshotIndex, found: Credential, ask: k.CredentialAsk | k.PasswordAsk, now: float) -> str:
     """Why a proven credential does not open this door to this account; "" where it does."""
     device: Device | None = index.device.get(found.device)
     account = index.account.get(ask.account)
@@ -346,7 +347,7 @@ def barred(index: SnapshotIndex, found: Credential, ask: m.CredentialAsk | m.Pas
     return ""
 
 
-def barred_session(index: SnapshotIndex, claims: Claims, ask: m.CredentialAsk) -> str:
+def barred_session(index: SnapshotIndex, claims: Claims, ask: k.CredentialAsk) -> str:
     """Why a session in force does not open this door to this account; "" where it does."""
     account = index.account.get(ask.account)
     if account is None or claims.account != account.id:

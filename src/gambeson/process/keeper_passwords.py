@@ -24,7 +24,8 @@ from gambeson.model.asset import Credential
 
 from .allowance import Allowance
 from .keeper_core import KeeperCore
-from .messages import CheckPasswordAsk, Done, HashPasswordAsk, Message, Octets, PasswordAsk, Refused
+from .keeper_messages import CheckPasswordAsk, HashPasswordAsk, PasswordAsk
+from .messages import Done, Message, Octets, Refused
 
 MAX_HASHING = 2  # argon2 at a time: each takes 64 MiB
 MAX_WAITING = 64

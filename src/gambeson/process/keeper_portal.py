@@ -23,6 +23,7 @@ from gambeson.model import session_token
 from gambeson.model.session_token import SESSION_PREFIX, Claims, TokenError
 from gambeson.model.snapshot import SnapshotIndex
 
+from . import keeper_messages as k
 from . import messages as m
 from .allowance import Allowance
 from .keys import KeeperKeys
@@ -85,15 +86,15 @@ class PortalAnswers:
                 return self._totp(message, index, now)
             case CodeVerifierAsk():
                 return self._verifier(role, message, now)
-            case m.SealAsk(plain=plain, context=context):
+            case k.SealAsk(plain=plain, context=context):
                 if not context.startswith(TOTP_CONTEXT) or not MIN_SECRET <= len(plain) <= MAX_SECRET:
                     return m.Refused(
                         reason="not-for-you", sentence="The portal has TOTP secrets sealed, and nothing else."
                     )
                 return plainly()
-            case m.SecretVerifierAsk():
+            case k.SecretVerifierAsk():
                 return plainly()
-            case m.CertificateAsk():
+            case k.CertificateAsk():
                 return self._certificate(message, now, plainly)
         return m.Refused(reason="not-for-you")
 
@@ -164,7 +165,7 @@ class PortalAnswers:
 
     # -- certificates ----------------------------------------------------------------------------------
 
-    def _certificate(self, ask: m.CertificateAsk, now: float, plainly: Callable[[], m.Message]) -> m.Message:
+    def _certificate(self, ask: k.CertificateAsk, now: float, plainly: Callable[[], m.Message]) -> m.Message:
         if not self._certificates.take("", now):
             return _TOO_MANY
         data: dict[str, object] = {

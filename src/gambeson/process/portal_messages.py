@@ -147,7 +147,7 @@ class PersonAsk(Message, frozen=True):
 class Person(Message, frozen=True):
     """The account as the portal needs it. ``known`` false: nobody; every other field is then empty but shaped alike.
     ``failures`` is the day's failed guesses from unknown sources, ``user_handle`` what passkeys call the account
-    (random, 32 octets, nothing personal)."""
+    (random, 32 octets, nothing personal), ``clouds`` the cloud services whose programs the organisation lets in."""
 
     known: bool
     organisation: Text = ""
@@ -159,6 +159,7 @@ class Person(Message, frozen=True):
     password_hash: Text = ""
     user_handle: Blob = b""
     authenticators: tuple[Authenticator, ...] = ()
+    clouds: tuple[Text, ...] = ()
     failures: int = 0
 
     def __repr__(self) -> str:
@@ -282,6 +283,7 @@ class OwnDevice(Message, frozen=True):
     last_used: float = 0.0
     last_source: Text = ""
     last_door: Text = ""
+    last_cloud: Text = ""
     certificate: bool = False
 
 
@@ -295,6 +297,7 @@ class SignInLine(Message, frozen=True):
     device: Text = ""
     program: Text = ""
     sentence: Text = ""
+    cloud: Text = ""
 
 
 class Things(Message, frozen=True):

@@ -24,6 +24,7 @@ from .channel import Channel, ChannelGone, ChannelRefused
 from .child import Life, Peer
 from .command_socket import CommandSocket
 from .ingestion import ROTATE_AT, Cursor, Ingestion
+from .keeper_messages import PublicKeys, PublicKeysAsk, SignHeadAsk
 from .messages import (
     FollowerHello,
     FromFollower,
@@ -33,8 +34,6 @@ from .messages import (
     Killed,
     Message,
     Octets,
-    PublicKeys,
-    PublicKeysAsk,
     PublishAsk,
     Published,
     Refused,
@@ -42,7 +41,6 @@ from .messages import (
     SegmentOffer,
     Sessions,
     SessionsAsk,
-    SignHeadAsk,
     SnapshotAck,
     SnapshotAge,
     ThrottleAsk,

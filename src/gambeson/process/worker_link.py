@@ -18,19 +18,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from gambeson.model.snapshot import SnapshotIndex
 
 from .channel import Channel, ChannelGone
+from .keeper_messages import PublicKeysAsk, SignHeadAsk, WorkerAsks
 from .messages import (
     FollowerHello,
     KillAsk,
     Killed,
     Message,
-    PublicKeysAsk,
     Refused,
     SegmentClosed,
     SegmentOffer,
     SessionInfo,
     Sessions,
     SessionsAsk,
-    SignHeadAsk,
     SnapshotAck,
     SnapshotAge,
     SnapshotFresh,
@@ -38,7 +37,6 @@ from .messages import (
     ThrottleAsk,
     ThrottleState,
     ToFollower,
-    WorkerAsks,
 )
 from .snapshots import SnapshotError, SnapshotHolder
 from .spool import SpoolWriter

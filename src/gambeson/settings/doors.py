@@ -214,6 +214,14 @@ class Doors:
         "Empty: no country is known. Gambeson brings no table: they have licences of their own and age fast.",
         example='"/var/lib/GeoIP/GeoLite2-Country.mmdb"',
     )
+    clouds: str = setting(
+        "",
+        PATH,
+        "A folder with files of cloud services, as those that come with Gambeson: NAME.toml with name, source, dated, "
+        "networks and agents. One of the same name replaces ours. It is read at start and at a reload.",
+        "Empty: what comes with Gambeson, whose networks are of the date that they name.",
+        example='"/etc/gambeson/clouds"',
+    )
     request_log: RequestLog = setting(
         RequestLog.REFUSED,
         choice(RequestLog),

@@ -16,7 +16,7 @@ from gambeson.model.server import Endpoint, SignIn, UpstreamTls
 from gambeson.model.web import Product, Site, WebSignIn
 
 from .declare import Kind, Problem, setting
-from .kinds import HOST, PATH, TEXT, TEXTS, TRUTH, choice, host_name, quoted, whole
+from .kinds import HOST, PATH, TEXT, TEXTS, choice, host_name, quoted, whole
 from .servers import PIN, address_text, endpoint_kind, loopback
 
 _ANY = endpoint_kind("http", DoorKind.WEBMAIL, True, (443, 443))
@@ -128,12 +128,6 @@ class WebSite:
         "Most need none.",
         example='["GetRooms"]',
     )
-    cloud_clients: bool = setting(
-        False,
-        TRUTH,
-        "Whether programs that read mail through their maker's cloud may come in.",
-        "They hand the credential to somebody else.",
-    )
 
     def model(self) -> Site:
         """The site as the rest of the program knows it. ``organisation`` is the name from the file."""
@@ -152,7 +146,6 @@ class WebSite:
             audience=self.audience,
             header=self.header.lower(),
             operations=self.operations,
-            cloud_clients=self.cloud_clients,
         )
 
     def check(self) -> Iterator[Problem]:

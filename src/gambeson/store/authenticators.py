@@ -82,6 +82,14 @@ class Authenticators(Scoped):
         with self._reading() as scope:
             return frozenset(row.account for row in scope.rows(table))
 
+    def named(self, beginning: str) -> Sequence[StoredAuthenticator]:
+        """Those of all accounts whose name begins so, oldest first."""
+        table = schema.authenticators
+        with self._reading() as scope:
+            where = table.c.name.startswith(beginning, autoescape=True)
+            rows = scope.rows(table, where, order=[table.c.created_at, table.c.id])
+        return [authenticator_of(row) for row in rows]
+
     def add(
         self,
         account: str,

@@ -29,7 +29,7 @@ from .jobs import JobQueue
 from .requests import RequestLog
 from .scope import changing
 from .snapshot import SnapshotParts
-from .tenant import OrganisationStore, checked_url, insert_domain, named
+from .tenant import OrganisationStore, checked_url, insert_domain, named, organisation_in
 from .urls import locate
 
 
@@ -89,7 +89,7 @@ class Store:
             domains: dict[str, list[str]] = {}
             for row in conn.execute(sa.select(schema.domains).order_by(schema.domains.c.domain)):
                 domains.setdefault(row.organisation, []).append(row.domain)
-            return [Organisation(o.id, o.name, tuple(domains.get(o.id, ())), o.enrolment_url) for o in rows]
+            return [organisation_in(o, tuple(domains.get(o.id, ()))) for o in rows]
 
     def organisation(self, name_or_id: str) -> OrganisationStore:
         """The store of one organisation, by its id or its name (in any case). Raises NotFound."""

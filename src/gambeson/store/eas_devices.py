@@ -1,4 +1,5 @@
-"""What an administrator decided of ActiveSync devices, by account and DeviceId.
+"""What an administrator decided of ActiveSync devices, by account and DeviceId, and which DeviceId each credential
+came with first.
 
 A DeviceId is what a client merely claims (MS-ASHTTP section 2.2.1.1.1.2.3): it can shut a device out, never let one in.
 """
@@ -6,7 +7,7 @@ A DeviceId is what a client merely claims (MS-ASHTTP section 2.2.1.1.1.2.3): it 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,12 +57,45 @@ class EasDevices(Scoped):
         return EasDevice(self._organisation, account, name, decision, by, at)
 
     def forget(self, account: str, device_id: str, *, by: str, at: float) -> None:
-        """Takes a decision back. Raises NotFound."""
-        table, name = schema.eas_devices, device_id.lower()
+        """Takes a decision back; what came with this DeviceId first, may come with another. Raises NotFound."""
+        name = device_id.lower()
         with self._changing(by, at) as change:
-            if not change.delete(table, table.c.account == account, table.c.device_id == name):
-                raise NotFound("Nothing was decided of this ActiveSync device.")
-            change.audit("eas-device.forgotten", name, account=account)
+            gone = [
+                change.delete(table, table.c.account == account, table.c.device_id == name)
+                for table in (schema.eas_devices, schema.eas_firsts)
+            ]
+            if not any(gone):
+                raise NotFound(
+                    "Nothing was decided of this ActiveSync device, and it is no credential's first."
+                )
+            change.audit("eas-device.forgotten", name, account=account, firsts=gone[1])
+
+    def came_first(self, credential: str, account: str, device_id: str, *, by: str, at: float) -> bool:
+        """Keeps the DeviceId that an account's credential came with, where it has none; whether it is kept now. Another
+        one than before changes nothing. Raises NotFound (no such credential of the account), BadValue."""
+        name, table, of = device_id.lower(), schema.eas_firsts, schema.credentials
+        if not _DEVICE_ID.match(name):
+            raise BadValue("An ActiveSync DeviceId has 1 to 64 letters, digits and . _ - { }.")
+        with self._reading() as scope:
+            if scope.one(table, table.c.credential == credential) is not None:
+                return False
+        with self._changing(by, at) as change:
+            row = change.one(of, of.c.id == credential)
+            owner = change.one(schema.devices, schema.devices.c.id == row.device) if row is not None else None
+            if owner is None or owner.account != account:
+                raise NotFound("The account has no such credential.")
+            if change.one(table, table.c.credential == credential) is not None:
+                return False
+            change.insert(table, credential=credential, account=account, device_id=name, at=change.at)
+            change.audit("eas-device.came-first", name, account=account, credential=credential)
+        return True
+
+    def firsts(self, *, account: str | None = None) -> Mapping[str, str]:
+        """The first DeviceId of each credential (of an account) that has one."""
+        table = schema.eas_firsts
+        where = [] if account is None else [table.c.account == account]
+        with self._reading() as scope:
+            return {row.credential: row.device_id for row in scope.rows(table, *where)}
 
     def list(self, *, account: str | None = None) -> Sequence[EasDevice]:
         """The decisions (of an account), by account and DeviceId."""
@@ -75,3 +109,15 @@ class EasDevices(Scoped):
 def eas_device_of(row: sa.Row[Any]) -> EasDevice:
     """The decision in a row."""
     return EasDevice(**row._mapping)
+
+
+def firsts_in_use() -> sa.Select[Any]:
+    """Credential and first DeviceId of those that are not revoked, of all organisations."""
+    table, of = schema.eas_firsts, schema.credentials
+    joined = sa.and_(of.c.organisation == table.c.organisation, of.c.id == table.c.credential)
+    return (
+        sa.select(table.c.credential, table.c.device_id)
+        .join(of, joined)
+        .where(of.c.revoked_at == 0)
+        .order_by(table.c.credential)
+    )

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +30,7 @@ from .urls import Location
 
 EVERYWHERE = "*"  # all organisations; only for the worker's own work, see the callers of it
 _WRITING = "gambeson_writing"
+_WAL_SECONDS = 0.02  # between two attempts to change a new file's mode
 
 
 class Database:
@@ -135,7 +138,8 @@ def _sqlite(path: Path, timeout: float) -> Engine:
     def _connected(dbapi: Any, _record: object) -> None:
         dbapi.isolation_level = None  # transactions begin below and nowhere else
         cursor = dbapi.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+        _use_wal(cursor, timeout)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -145,6 +149,20 @@ def _sqlite(path: Path, timeout: float) -> Engine:
         conn.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     return engine
+
+
+def _use_wal(cursor: sqlite3.Cursor, timeout: float) -> None:
+    """Two that open a new file together both want it alone to change its mode; SQLite then tells one of them "locked"
+    at once, whatever its busy timeout. Raises sqlite3.OperationalError."""
+    until = time.monotonic() + timeout
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+        time.sleep(_WAL_SECONDS)
 
 
 def _postgresql(url: URL, timeout: float) -> Engine:

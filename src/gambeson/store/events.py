@@ -183,8 +183,9 @@ class Events(Scoped):
         with self._reading() as scope:
             return [event_of(row) for row in scope.rows(events, *where, order=order, limit=limit)]
 
-    def last_use(self) -> dict[str, tuple[float, str]]:
-        """When and from where each device was last let in: ``{device: (at, source)}``."""
+    def last_use(self) -> dict[str, tuple[float, str, str]]:
+        """When, from where and through which cloud service (its id; empty: none) each device was last let in:
+        ``{device: (at, source, cloud)}``."""
         with self._reading() as scope:
             newest = (
                 sa.select(events.c.device, sa.func.max(events.c.at).label("at"))
@@ -194,11 +195,16 @@ class Events(Scoped):
                 .subquery()
             )
             query = (
-                sa.select(events.c.device, events.c.at, events.c.source)
+                sa.select(events.c.device, events.c.at, events.c.source, events.c.data)
                 .join(newest, sa.and_(newest.c.device == events.c.device, newest.c.at == events.c.at))
                 .where(events.c.organisation == scope.organisation, events.c.kind == "door.login.allowed")
             )
-            return {row.device: (row.at, row.source) for row in scope.conn.execute(query)}
+            return {row.device: (row.at, row.source, _cloud(row.data)) for row in scope.conn.execute(query)}
+
+
+def _cloud(stored: str) -> str:
+    data = plain.load(stored) if '"cloud"' in stored else {}
+    return str(data.get("cloud", "")) if isinstance(data, dict) else ""
 
 
 def event_of(row: sa.Row[Any]) -> Event:

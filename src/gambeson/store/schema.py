@@ -53,6 +53,7 @@ organisations = sa.Table(
     _text("name_key", unique=True),  # casefolded: "Acme" and "acme" would be mixed up in --org
     _text("enrolment_url"),
     Column("policy_version", Integer, nullable=False),
+    _text("clouds", server_default=sa.text("'[]'")),  # ids of cloud services whose programs may come in
 )
 
 domains = sa.Table(
@@ -245,6 +246,19 @@ eas_devices = sa.Table(
     _text("by"),
     _time("at"),
     _to("account", "accounts"),
+)
+
+# The DeviceId (in lower case) that a device's credential came with first, over ActiveSync.
+eas_firsts = sa.Table(
+    "eas_firsts",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    _text("credential", primary_key=True),
+    _text("account"),
+    _text("device_id"),
+    _time("at"),
+    _to("credential", "credentials"),
+    sa.Index("eas_firsts_of_account", "organisation", "account"),
 )
 
 # One row: what makes the portal's answers about unknown names look like those about known ones.

@@ -14,10 +14,11 @@ from gambeson.model.asset import Account, Credential, Device
 from gambeson.model.organisation import Organisation
 from gambeson.model.rule import ModeEntry
 
-from . import schema
+from . import plain, schema
 from .accounts import account_of, aliases_by_account
 from .credentials import credential_of, revoked_by_serial
 from .devices import device_of
+from .eas_devices import firsts_in_use
 from .engine import EVERYWHERE, Database
 from .events import EventLog
 from .policy import PolicySource, mode_of, policy_of
@@ -29,7 +30,8 @@ class SnapshotParts:
     """``policies`` are the active versions as text, ``modes`` pairs of organisation and entry,
     ``bypass_until`` those still running at ``now``, ``revoked`` (serial number in hex, when) of revoked
     certificates not expired by then; ``ended_sessions`` the ids of those ended so shortly before that a token may be in
-    force, ``eas_devices`` account id, DeviceId and decision; ``change_counter`` is the store's at that moment."""
+    force, ``eas_devices`` account id, DeviceId and decision, ``eas_firsts`` the id of a credential that was not
+    revoked and the DeviceId it came with first; ``change_counter`` is the store's at that moment."""
 
     organisations: tuple[Organisation, ...] = ()
     accounts: tuple[Account, ...] = ()
@@ -42,6 +44,7 @@ class SnapshotParts:
     revoked: tuple[tuple[str, float], ...] = ()
     ended_sessions: tuple[str, ...] = ()
     eas_devices: tuple[tuple[str, str, str], ...] = ()
+    eas_firsts: tuple[tuple[str, str], ...] = ()
     change_counter: int = 0
 
 
@@ -68,7 +71,9 @@ def load(control: Database, log: EventLog, now: float) -> SnapshotParts:
         running = sa.select(s.bypasses).where(s.bypasses.c.until > now)
         return SnapshotParts(
             organisations=tuple(
-                Organisation(o.id, o.name, tuple(domains.get(o.id, ())), o.enrolment_url)
+                Organisation(
+                    o.id, o.name, tuple(domains.get(o.id, ())), o.enrolment_url, plain.words(o.clouds)
+                )
                 for o in rows(s.organisations, s.organisations.c.id)
             ),
             accounts=tuple(
@@ -87,5 +92,6 @@ def load(control: Database, log: EventLog, now: float) -> SnapshotParts:
                 (e.account, e.device_id, e.decision)
                 for e in rows(s.eas_devices, s.eas_devices.c.account, s.eas_devices.c.device_id)
             ),
+            eas_firsts=tuple((row.credential, row.device_id) for row in conn.execute(firsts_in_use())),
             change_counter=conn.execute(sa.select(s.installation.c.change_counter)).scalar_one(),
         )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
 
 from gambeson.model.address import canonical_domain
 from gambeson.model.organisation import Organisation
@@ -25,6 +28,7 @@ from .scope import Change, Scope, Scoped
 from .web_sessions import WebSessions
 
 MAX_DOMAINS = 1_000
+MAX_CLOUDS = 100
 
 
 class OrganisationStore(Scoped):
@@ -91,6 +95,18 @@ class OrganisationStore(Scoped):
             change.audit("domain.removed", name)
             return organisation_of(change)
 
+    def set_cloud(self, cloud: str, *, allowed: bool, by: str, at: float) -> Organisation:
+        """Lets in, or refuses, the programs that read mail through this cloud service (its id). Raises BadValue."""
+        name = plain.text(cloud, "cloud service's name", 32, empty=False)
+        with self._changing(by, at) as change:
+            before = organisation_of(change).clouds
+            after = sorted({*before, name} if allowed else {*before} - {name})
+            if len(after) > MAX_CLOUDS:
+                raise BadValue(f"An organisation names at most {MAX_CLOUDS} cloud services.")
+            change.update(schema.organisations, clouds=plain.dump(after))
+            change.audit("organisation.cloud-allowed" if allowed else "organisation.cloud-refused", name)
+            return organisation_of(change)
+
     def audit(self, *, limit: int = 1_000, before: int = 0) -> Sequence[AuditEntry]:
         """The organisation's audit entries, newest first; ``before`` a number to page on."""
         table = schema.audit
@@ -105,7 +121,12 @@ def organisation_of(scope: Scope) -> Organisation:
     if row is None:
         raise NotFound("The organisation is not there any more: see gambeson org list.")
     domains = scope.rows(schema.domains, order=[schema.domains.c.domain])
-    return Organisation(row.id, row.name, tuple(d.domain for d in domains), row.enrolment_url)
+    return organisation_in(row, tuple(d.domain for d in domains))
+
+
+def organisation_in(row: sa.Row[Any], domains: tuple[str, ...]) -> Organisation:
+    """The organisation in a row of its table."""
+    return Organisation(row.id, row.name, domains, row.enrolment_url, plain.words(row.clouds))
 
 
 def insert_domain(change: Change, domain: str) -> None:

@@ -57,7 +57,11 @@ class ActionLike(Protocol):
 
     @property
     def content_type(self) -> str:
-        """Only for answers whose Content-Type begins with it; empty for all."""
+        """Only for answers whose Content-Type begins with it, or that have none; empty for all."""
+
+    @property
+    def add(self) -> tuple[tuple[str, str], ...]:
+        """Headers that come beside those of the same name, names in lower case."""
 
 
 def folded(name: str) -> str:
@@ -202,10 +206,10 @@ class AnswerHead:
 class AnswerReader:
     """Reads one whole head of an answer after the other."""
 
-    __slots__ = ("_ended", "_headers", "_last", "_reason")
+    __slots__ = ("_ended", "_headers", "_reason", "last")
 
     def __init__(self) -> None:
-        self._last: tuple[bytes, AnswerHead] | None = None
+        self.last: tuple[bytes, AnswerHead | None] = (b"", None)  # the last head's octets, and what was read
         self._headers: list[tuple[bytes, bytes]] = []
         self._reason = b""
         self._ended = False
@@ -227,13 +231,14 @@ class AnswerReader:
 
     def rest(self) -> None:
         """Forget the last head."""
-        self._headers, self._reason, self._last = [], b"", None
+        self._headers, self._reason, self.last = [], b"", (b"", None)
 
     def read(self, head: bytes) -> AnswerHead:
         """Read one head, blank line included. Raises HeadError(502)."""
         # Answers from one server within a second are often the same, octet for octet.
-        if self._last is not None and self._last[0] == head:
-            return self._last[1]
+        last, read = self.last
+        if read is not None and last == head:
+            return read
         self._headers, self._reason, self._ended = [], b"", False
         parser = httptools.HttpResponseParser(self)
         if len(head) > MAX_ANSWER_HEAD or head.translate(None, _OCTETS):
@@ -248,7 +253,7 @@ class AnswerReader:
             raise HeadError(502, "answer-lines")
         found = self._judge(parser.get_status_code(), parser.get_http_version())
         self._headers = []
-        self._last = (head, found)
+        self.last = (head, found)
         return found
 
     def _judge(self, status: int, version: str) -> AnswerHead:
@@ -345,7 +350,7 @@ _REASONS = {200: "OK", 204: "No Content", 304: "Not Modified"}
 def _act(action: ActionLike, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     if action.content_type:
         kind = next((value for name, value in headers if name == "content-type"), "")
-        if not kind.lower().startswith(action.content_type):
+        if kind and not kind.lower().startswith(action.content_type):
             return headers
     gone = {*action.drop, *(name for name, _ in action.set)}
-    return (*(pair for pair in headers if pair[0] not in gone), *action.set)
+    return (*(pair for pair in headers if pair[0] not in gone), *action.set, *action.add)

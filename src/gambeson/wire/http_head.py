@@ -8,7 +8,7 @@ RFC 9112 sections 2 to 6, RFC 9110 sections 5, 7 and 10.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +17,15 @@ import httptools
 from gambeson.model.web import WebRequest
 
 from .cookies import Cookies, read_cookies
-from .http_names import FRAMING, HOP, KEPT, MEANING, SINGLE, names
-from .http_target import MAX_TARGET, HeadError, canonical, words
+from .http_framing import asks_websocket, host_of, length_of, options_of, waits
+from .http_names import FRAMING, HOP, SINGLE, names
+from .http_target import MAX_TARGET, HeadError, read_target, words
 
 __all__ = ["MAX_HEAD", "MAX_HEADERS", "MAX_LINE", "MAX_TARGET", "HeadError", "RequestHead", "RequestReader"]
 
 MAX_HEAD = 65536  # octets of a head
 MAX_HEADERS = 100
 MAX_LINE = 16384  # octets of one header line
-_MAX_LENGTH_DIGITS = 15
 
 METHODS = words(
     "GET HEAD POST PUT PATCH DELETE OPTIONS PROPFIND PROPPATCH REPORT MKCOL MOVE COPY LOCK UNLOCK SEARCH"
@@ -33,8 +33,6 @@ METHODS = words(
 _METHOD_NAMES = {name.encode(): name for name in METHODS}
 # What may be in a head at all (RFC 9110 section 5.5); where CR and LF may stand is llhttp's business and ours below.
 _OCTETS = bytes(range(32, 127)) + bytes(range(128, 256)) + b"\t\r\n"
-_DIGITS = frozenset(b"0123456789")
-_HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
 
 
 @dataclass(slots=True)
@@ -101,8 +99,10 @@ class RequestReader:
         if sorted_ is not None and block == self._block and len(head) <= MAX_HEAD:
             method, _, rest = line.partition(b" ")
             target, _, version = rest.partition(b" ")
-            if version == b"HTTP/1.1" and method in _METHOD_NAMES and target.startswith(b"/"):
-                made = _read(method, target, "1.1", sorted_, sni, source, hosts)
+            if version == b"HTTP/1.1" and method in _METHOD_NAMES and target[:1] == b"/":
+                made = _read_again(method, target, sorted_, sni, source, hosts) or _read(
+                    method, target, "1.1", sorted_, sni, source, hosts
+                )
                 self._again = (head, hosts, sni, source, made)
                 return made
         parser = self._parser or httptools.HttpRequestParser(self)
@@ -171,7 +171,18 @@ class _Sorted:
     """What the headers alone say: those that go on, the ones that frame the message, the options of Connection, the
     cookies, and what others worked out from these."""
 
-    __slots__ = ("cookie_memo", "cookie_texts", "cookies", "framing", "headers", "host", "memo", "nominated")
+    __slots__ = (
+        "asked",
+        "cookie_memo",
+        "cookie_texts",
+        "cookies",
+        "framing",
+        "headers",
+        "host",
+        "memo",
+        "nominated",
+        "read",
+    )
 
     def __init__(
         self,
@@ -189,6 +200,9 @@ class _Sorted:
         self.host: tuple[str, str] | None = None  # read, and found well-formed
         self.memo: dict[object, Any] = {}
         self.cookie_memo: dict[object, Any] = {}
+        # For which method, handshake and client these were last held against the rules, and what was made of them.
+        self.asked: tuple[bytes, str, str, object] | None = None
+        self.read: RequestHead | None = None
 
 
 def _sort(headers: list[tuple[bytes, bytes]], last: _Sorted | None = None) -> _Sorted:
@@ -222,7 +236,7 @@ def _sort(headers: list[tuple[bytes, bytes]], last: _Sorted | None = None) -> _S
             if meaning & HOP:
                 continue
         kept.append((name, value))
-    nominated = _nominated(connection) if connection else _NOTHING
+    nominated = options_of(connection) if connection else _NOTHING
     if nominated:
         kept = [pair for pair in kept if pair[0] not in nominated]
     if last is not None and last.cookie_texts == cookies:
@@ -236,6 +250,60 @@ def _sort(headers: list[tuple[bytes, bytes]], last: _Sorted | None = None) -> _S
 
 
 _NOTHING: set[str] = set()
+
+
+class _Draft:
+    """A request in the making. It becomes a WebRequest, which nobody can change, when all is in it: writing twelve
+    fields into one that is frozen costs four times as much, and this is done for every request."""
+
+    __slots__ = WebRequest.__slots__
+
+    method: str
+    host: str
+    path: str
+    query: str
+    canonical: str
+    parameters: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str], ...]
+    cookies: Cookies
+    source: str
+    body: bool
+    memo: dict[object, Any]
+    cookie_memo: dict[object, Any]
+
+
+def _read_again(
+    method: bytes, target: bytes, sorted_: _Sorted, sni: str, source: str, hosts: Container[str]
+) -> RequestHead | None:
+    """The head with another target, where everything else was read and found good before; None where it was not.
+    Raises HeadError for the target."""
+    asked, last = sorted_.asked, sorted_.read
+    if asked is None or last is None or asked[3] is not hosts or asked[:3] != (method, sni, source):
+        return None
+    path, query, decoded, parameters = read_target(target.decode("latin-1"))
+    before = last.request
+    made = _Draft()
+    made.method = before.method
+    made.host = before.host
+    made.path = path
+    made.query = query
+    made.canonical = decoded
+    made.parameters = parameters
+    made.headers = sorted_.headers
+    made.cookies = sorted_.cookies
+    made.source = source
+    made.body = before.body
+    made.memo = sorted_.memo
+    made.cookie_memo = sorted_.cookie_memo
+    made.__class__ = WebRequest  # type: ignore[assignment]  # the same fields
+    return RequestHead(
+        made,  # type: ignore[arg-type]
+        last.named,
+        last.length,
+        last.chunked,
+        last.keep_alive,
+        last.expects,
+    )
 
 
 def _read(
@@ -256,25 +324,25 @@ def _read(
     if len(target) > MAX_TARGET:
         raise HeadError(414, "target-too-long")
     framing, nominated, headers = sorted_.framing, sorted_.nominated, sorted_.headers
-    host, named = sorted_.host = sorted_.host or _named(framing)
+    host, named = sorted_.host = sorted_.host or host_of(framing)
     if host not in hosts:
         raise HeadError(421, "host-unknown")
     # RFC 9110 section 7.4: a host that the handshake was not for was not proven to be ours.
     if sni and sni != host:
         raise HeadError(421, "host-not-sni")
-    length, chunked = _framing(framing, old)
-    websocket = _websocket(framing, nominated, verb, old, length or chunked)
+    length, chunked = length_of(framing, old)
+    websocket = asks_websocket(framing, nominated, verb, old, length or chunked)
     if websocket:
         headers = (*headers, ("upgrade", "websocket"))
-    expects = _expects(framing, old, length or chunked)
-    where = canonical(target.decode("latin-1"))
+    expects = waits(framing, old, length or chunked)
+    path, query, decoded, parameters = read_target(target.decode("latin-1"))
     request = WebRequest(
         verb,
         host,
-        where.path,
-        where.query,
-        where.canonical,
-        where.parameters,
+        path,
+        query,
+        decoded,
+        parameters,
         headers,
         sorted_.cookies,
         source,
@@ -284,68 +352,7 @@ def _read(
         object.__setattr__(request, "memo", sorted_.memo)
         object.__setattr__(request, "cookie_memo", sorted_.cookie_memo)
     keep_alive = not old and "close" not in nominated
-    return RequestHead(request, named, length, chunked, keep_alive, expects, websocket, old)
-
-
-def _nominated(values: Iterable[str]) -> set[str]:
-    """The options of Connection. Raises HeadError(400) for one that would take away what is decided on."""
-    options: set[str] = set()
-    for value in values:
-        options.update([option.strip(" \t").lower() for option in value.split(",")])
-    for option in options:
-        if MEANING.get(option, 0) & KEPT:
-            raise HeadError(400, "connection-names-header")
-    return options
-
-
-def _named(framing: dict[str, str]) -> tuple[str, str]:
-    """The host's name, and the same with its port. Raises HeadError(400)."""
-    named = framing.get("host", "").lower()
-    if not named:
-        raise HeadError(400, "no-host")
-    host, mark, port = named.partition(":")
-    if mark and not (port.isascii() and port.isdigit() and len(port) <= 5):
-        raise HeadError(400, "host")
-    if host.endswith("."):
-        host = host[:-1]
-        named = host + mark + port
-    if not host or len(host) > 253 or not _HOST.issuperset(host):
-        raise HeadError(400, "host")
-    return host, named
-
-
-def _framing(framing: dict[str, str], old: bool) -> tuple[int, bool]:
-    """Length and whether it is chunked. Raises HeadError(400, 501)."""
-    length, coding = framing.get("content-length"), framing.get("transfer-encoding")
-    if coding is not None:
-        if length is not None or old:
-            raise HeadError(400, "transfer-encoding")
-        if coding.lower() != "chunked":
-            raise HeadError(501, "transfer-encoding")
-        return 0, True
-    if length is None:
-        return 0, False
-    if not 0 < len(length) <= _MAX_LENGTH_DIGITS or not _DIGITS.issuperset(length.encode("latin-1")):
-        raise HeadError(400, "content-length")
-    return int(length), False
-
-
-def _websocket(framing: dict[str, str], nominated: set[str], verb: str, old: bool, body: int | bool) -> bool:
-    """Whether the request asks for WebSocket (RFC 6455 section 4.1). Every other protocol is not offered, and the
-    header is left out: a server may always go on in HTTP/1.1 (RFC 9110 section 7.8)."""
-    asked = framing.get("upgrade", "")
-    if not asked or asked.lower() != "websocket" or "upgrade" not in nominated:
-        return False
-    if verb != "GET" or old or body:
-        raise HeadError(400, "upgrade")
-    return True
-
-
-def _expects(framing: dict[str, str], old: bool, body: int | bool) -> bool:
-    """Raises HeadError(417) for an expectation that is none (RFC 9110 section 10.1.1)."""
-    expected = framing.get("expect")
-    if expected is None:
-        return False
-    if expected.lower() != "100-continue":
-        raise HeadError(417, "expect")
-    return bool(body) and not old
+    made = RequestHead(request, named, length, chunked, keep_alive, expects, websocket, old)
+    if not websocket and not old:
+        sorted_.asked, sorted_.read = (method, sni, source, hosts), made
+    return made

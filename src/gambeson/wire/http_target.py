@@ -9,6 +9,7 @@ RFC 9112 section 3.2.1 (origin-form), RFC 3986 section 3.3.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,7 @@ from urllib.parse import unquote_to_bytes
 MAX_TARGET = 8192  # octets
 MAX_PARAMETERS = 500
 _CACHED_PATH = 256  # characters; longer ones are read anew each time
+_GOOD = re.compile(r'/[!"$-~]*').fullmatch  # what is printed in ASCII, without "#"
 _HEX = frozenset("0123456789abcdefABCDEF")
 # What Windows' code pages make of these where it looks for the best fit; NFKC leaves them alone.
 _BEST_FIT = {
@@ -62,17 +64,20 @@ class Target:
 
 def canonical(target: str) -> Target:
     """Read a target in origin-form. Raises HeadError(400 or 414)."""
+    return Target(*read_target(target))
+
+
+def read_target(target: str) -> tuple[str, str, str, tuple[tuple[str, str], ...]]:
+    """The fields of :class:`Target`, in their order. Raises HeadError(400 or 414)."""
     if len(target) > MAX_TARGET:
         raise HeadError(414, "target-too-long")
-    if not target.isascii() or not target.isprintable() or " " in target:
-        raise HeadError(400, "target-octets")
-    if not target.startswith("/"):
-        raise HeadError(400, "target-form")
-    if "#" in target:
-        raise HeadError(400, "target-fragment")
+    if _GOOD(target) is None:
+        if not target.isascii() or not target.isprintable() or " " in target:
+            raise HeadError(400, "target-octets")
+        raise HeadError(400, "target-fragment" if target.startswith("/") else "target-form")
     path, mark, query = target.partition("?")
     decoded = _read_path(path) if len(path) > _CACHED_PATH else _cached_path(path)
-    return Target(path, query, decoded, parameters(query) if mark else ())
+    return path, query, decoded, parameters(query) if mark else ()
 
 
 def parameters(query: str) -> tuple[tuple[str, str], ...]:
@@ -82,25 +87,45 @@ def parameters(query: str) -> tuple[tuple[str, str], ...]:
         return ()
     if query.count("&") >= MAX_PARAMETERS:
         raise HeadError(400, "too-many-parameters")
+    coded = "%" in query or "+" in query
     pairs = []
     for pair in query.split("&"):
         if pair:
             name, _, value = pair.partition("=")
-            if "%" in pair or "+" in pair:
-                name, value = _decoded(name), _decoded(value)
+            if coded:
+                if "%" in value or "+" in value:
+                    value = _decoded(value)
+                if "%" in name or "+" in name:
+                    name = _decoded(name)
             pairs.append((name.lower(), value))
     return tuple(pairs)
 
 
 def _decoded(text: str) -> str:
-    text = text.replace("+", " ")
+    # "%40" is the one in addresses; no escape can come of it or go by it.
+    text = text.replace("+", " ").replace("%40", "@")
     if "%" not in text:
         return text
+    first, *rest = text.split("%")
+    made = [first]
+    for piece in rest:
+        sign = _SIGNS.get(piece[:2])
+        if sign is None:  # no ASCII, or no escape
+            return _decoded_octets(text)
+        made.append(sign)
+        made.append(piece[2:])
+    return "".join(made)
+
+
+def _decoded_octets(text: str) -> str:
     octets = unquote_to_bytes(text)
     try:
         return octets.decode()
     except UnicodeDecodeError:
         return octets.decode("latin-1")
+
+
+_SIGNS = {high + low: chr(int(high + low, 16)) for high in "01234567" for low in "0123456789abcdefABCDEF"}
 
 
 def _read_path(path: str) -> str:

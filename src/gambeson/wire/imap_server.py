@@ -1,9 +1,8 @@
 """What a door speaks with an IMAP client until it is signed in (RFC 9051 and RFC 3501, not authenticated state).
 
-Rules: nothing that carries a password is taken before TLS. STARTTLS forgets all that came before it.
-Capabilities are those that the door itself keeps; after sign-in the mail server's own are passed on, but
-for what cannot be kept through a door. Commands behind a login stay in the buffer until it is decided, and
-go to the mail server when it was accepted. Nothing the client sent is ever echoed but its tag.
+Rules: nothing that carries a password is taken before TLS. STARTTLS forgets all that came before it. Commands
+behind a login stay in the buffer until it is decided, and go to the mail server when it was accepted. Nothing the
+client sent is ever echoed but its tag.
 """
 
 from __future__ import annotations
@@ -11,13 +10,13 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable
 from enum import Enum
-from functools import lru_cache
 
 from gambeson.model.access import Mechanism, RawLogin
 
 from . import limits
 from .dialogue import Authenticate, Close, Command, Ready, Refusal, Send, StartTls
-from .imap import Cursor, Framer, GrammarError, LimitError, LiteralAsked, bye, human, is_atom, parse_head
+from .imap import Cursor, Framer, GrammarError, LimitError, LiteralAsked, bye, human, parse_head
+from .imap_capabilities import offered, passed_on
 from .imap_id import read_id
 from .sasl import Exchange, SaslError, decode, typed
 
@@ -54,12 +53,6 @@ _AFTER_SIGN_IN = frozenset(
     b"APPEND CHECK CLOSE COMPRESS COPY CREATE DELETE DELETEACL ENABLE EXAMINE EXPUNGE FETCH GETACL GETMETADATA "
     b"GETQUOTA GETQUOTAROOT IDLE LIST LISTRIGHTS LSUB MOVE MYRIGHTS NAMESPACE NOTIFY RENAME SEARCH SELECT SETACL "
     b"SETMETADATA SETQUOTA SORT STATUS STORE SUBSCRIBE THREAD UID UNSELECT UNSUBSCRIBE XLIST".split()
-)
-
-# What a mail server may offer and a door does not keep: TLS and sign-in are ours, and UNAUTHENTICATE
-# (RFC 8437) would lead back behind the door to a sign-in that it does not guard.
-_NOT_THROUGH_US = frozenset(
-    (b"STARTTLS", b"LOGINDISABLED", b"SASL-IR", b"LOGIN-REFERRALS", b"UNAUTHENTICATE")
 )
 
 _BEARER = (Mechanism.OAUTHBEARER, Mechanism.XOAUTH2)
@@ -135,7 +128,7 @@ class ImapServer:
             # The client holds an error challenge (RFC 7628 section 3.2.3): OK cannot follow it.
             return self.refused(Refusal("Single sign-on tokens are not accepted here", close=True))
         self._move("accepted")
-        kept = _kept(ready.capabilities)
+        kept = passed_on(ready.capabilities)
         code = b"[CAPABILITY " + kept + b"] " if kept else b""
         if ready.warning:
             # RFC 9051 section 7.1: ALERT must be shown to the person, also with an OK.
@@ -336,10 +329,7 @@ class ImapServer:
     # Small things
 
     def _capabilities(self) -> bytes:
-        if not self._tls:
-            return b"IMAP4rev1 LITERAL+ ID " + (b"STARTTLS " if self._starttls else b"") + b"LOGINDISABLED"
-        external = b" AUTH=EXTERNAL" if self.external else b""
-        return b"IMAP4rev1 SASL-IR LITERAL+ ID AUTH=PLAIN AUTH=LOGIN" + external
+        return offered(tls=self._tls, starttls=self._starttls, external=self.external)
 
     def _private(self, tag: bytes) -> None:
         how = b"begin TLS with STARTTLS" if self._starttls else b"connect with TLS"
@@ -397,13 +387,3 @@ _HANDLERS: dict[bytes, Callable[[ImapServer, bytes, Cursor], None]] = {
     b"LOGIN": ImapServer._login,
     b"AUTHENTICATE": ImapServer._authenticate,
 }
-
-
-@lru_cache(32)  # a server says the same to everyone
-def _kept(capabilities: tuple[bytes, ...]) -> bytes:
-    """Those of the mail server's capabilities that we can keep, as they are said."""
-    return b" ".join(c for c in capabilities if _keeps(c.upper()))
-
-
-def _keeps(name: bytes) -> bool:
-    return is_atom(name) and name not in _NOT_THROUGH_US and not name.startswith(b"AUTH=")

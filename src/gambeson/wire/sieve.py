@@ -51,6 +51,13 @@ class SieveSyntaxError(Exception):
         self.fatal = fatal
 
 
+class SieveTooLongError(SieveSyntaxError):
+    """Something is longer than its limit; always fatal."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, fatal=True)
+
+
 _TOKEN = re.compile(
     rb'(?P<atom>[!#-\'*-\[\]-z|}~]+)|"(?P<quoted>[^"\\\r\n\0]*(?:\\["\\][^"\\\r\n\0]*)*)"|(?P<open>\()|(?P<close>\))'
     rb"|\{(?P<literal>[0-9]{1,10})(?P<plus>\+?)\}(?=\Z)"
@@ -86,14 +93,17 @@ class Reader:
             try:
                 line = self.input.line(line_limit)
             except LineTooLongError:
-                raise SieveSyntaxError("the line is too long", fatal=True) from None
+                raise SieveTooLongError("the line is too long") from None
             if line is None:
                 return None
             self._size += len(line)
             if self._size > total_limit:
-                raise SieveSyntaxError("the command is too long", fatal=True)
+                raise SieveTooLongError("the command is too long")
             try:
                 self._scan(line)
+            except SieveTooLongError:
+                self._forget()
+                raise
             except SieveSyntaxError as error:
                 self._forget()
                 fatal = error.fatal or bool(_ENDS_IN_LITERAL.search(line))
@@ -148,7 +158,7 @@ class Reader:
         if not plus and not self._server:
             raise SieveSyntaxError("a client's literal needs its plus sign, as in {5+}", fatal=True)
         if size > literal_limit or self._size + size > total_limit:
-            raise SieveSyntaxError("the literal is too long", fatal=True)
+            raise SieveTooLongError("the literal is too long")
         self._size += size
         self._literal = size
 

@@ -46,6 +46,10 @@ class ReplyError(Exception):
     """The server's octets are no SMTP reply."""
 
 
+class ReplyTooLongError(ReplyError):
+    """They may be one, but a line of it, or the whole, is longer than its limit."""
+
+
 def reply(code: int, enhanced: str, text: str) -> bytes:
     """A reply of one line, or of several where the sentence is longer than a line may be. Each line bears
     the enhanced code (RFC 2034 section 4); "" for the replies that have none. The text is made ASCII."""
@@ -196,17 +200,19 @@ class ReplyReader:
         while True:
             try:
                 line = self._reader.line(self._max_line)
-            except (LineTooLongError, BareNewlineError):
-                raise ReplyError("the mail server sent a line that is too long or ends badly") from None
+            except LineTooLongError:
+                raise ReplyTooLongError("the mail server sent a line that is too long") from None
+            except BareNewlineError:
+                raise ReplyError("the mail server sent a line that ends badly") from None
             if line is None:
                 if self._reader.overlong:
-                    raise ReplyError("the mail server sent a line that is too long")
+                    raise ReplyTooLongError("the mail server sent a line that is too long")
                 return None
             match = _REPLY.match(line)
             if match is None or (self._lines and int(match[1]) != self._code):
                 raise ReplyError("the mail server sent something that is no SMTP reply")
             if len(self._lines) >= self._max_lines:
-                raise ReplyError("the mail server sent too many lines")
+                raise ReplyTooLongError("the mail server sent too many lines")
             self._code = int(match[1])
             self._lines.append(match[3] or b"")
             if match[2] != b"-":

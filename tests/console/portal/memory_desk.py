@@ -23,7 +23,8 @@ from gambeson.model.device_secret import parse
 from gambeson.model.device_secret import verifier as device_verifier
 from gambeson.model.session_token import SESSION_PREFIX, read
 from gambeson.process import portal_messages as p
-from gambeson.process.messages import Done, Message, Octets, Published, Refused, SealAsk
+from gambeson.process.keeper_messages import SealAsk
+from gambeson.process.messages import Done, Message, Octets, Published, Refused
 
 IDLE, LONGEST, BINDING = 3600.0, 43200.0, 600.0
 
@@ -40,6 +41,7 @@ class Someone:
     devices: list[p.OwnDevice] = field(default_factory=list)
     sign_ins: list[p.SignInLine] = field(default_factory=list)
     binding: tuple[bytes, float] | None = None
+    clouds: tuple[str, ...] = ()
 
 
 @dataclass
@@ -173,6 +175,7 @@ class MemoryBackend:
                     enabled=s.enabled,
                     user_handle=s.handle,
                     authenticators=tuple(s.factors),
+                    clouds=s.clouds,
                     failures=self.guesses[s.account],
                 )
         return p.Person(known=False, user_handle=secrets.token_bytes(32), failures=self.guesses[ask.address])

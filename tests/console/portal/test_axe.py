@@ -1,79 +1,43 @@
-"""axe (Deque's checker of accessibility) finds nothing on any page, in light and dark. It comes out of a wheel that
-ships it; without one, or without Chromium, the test skips."""
+"""axe (Deque's checker of accessibility) finds nothing on any page, in light and dark."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
+from typing import Literal
 
 import pytest
+from playwright.sync_api import Page
 
 from console.portal.browser import app_code
-from console.portal.chromium import Chromium
-from console.portal.test_in_chromium import Served
+from console.portal.served import Served, submit, text
 from console.portal.test_things import phone
 from gambeson.process.portal_messages import SignInLine
+from peers.chromium import accessibility
 
 pytestmark = [pytest.mark.peer("chromium"), pytest.mark.slow]
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
-def axe() -> str:
-    """The script; empty where no wheel has it. Nothing of the wheel is imported."""
-    for package in ("axe_core_python", "axe_playwright_python"):
-        found = find_spec(package)
-        if found is not None and found.submodule_search_locations:
-            return Path(next(iter(found.submodule_search_locations)), "axe.min.js").read_text()
-    return ""
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    running = Served(tmp_path)
-    yield running
-    running.server.should_exit = True
-    running.thread.join(10)
-
-
-@pytest.fixture
-def chromium(tmp_path: Path) -> Iterator[Chromium]:
-    browser = Chromium(tmp_path / "chromium")
-    yield browser
-    browser.close()
-
-
-def test_axe_finds_nothing(served: Served, chromium: Chromium) -> None:
-    script = axe()
-    if not script:
-        pytest.skip("no wheel with axe is installed (axe-core-python)")
+def test_axe_finds_nothing(served: Served, page: Page) -> None:
     found: list[str] = []
-    chromium.call("Page.setBypassCSP", enabled=True)  # axe itself is a script of others
 
     def look(name: str) -> None:
-        for scheme in ("light", "dark"):
-            features = [{"name": "prefers-color-scheme", "value": scheme}]
-            chromium.call("Emulation.setEmulatedMedia", features=features)
-            chromium.run(f"{script};0")
-            report = json.loads(chromium.run("axe.run(document).then(JSON.stringify)"))
-            assert len(report["passes"]) > 10
-            found.extend(
-                f"{name} ({scheme}): {v['id']} {v['nodes'][0]['html'][:120]}" for v in report["violations"]
-            )
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            found.extend(f"{name} ({scheme}): {each}" for each in accessibility(page))
 
     anna = served.backend.add("anna@example.org", "correct horse")
-    chromium.go(f"{served.origin}/sign-in")
+    page.goto(f"{served.origin}/sign-in")
     look("sign-in")
-    chromium.submit("/sign-in", "/sign-in", address="x@y.z", password="y")
+    submit(page, "/sign-in", "/sign-in", address="x@y.z", password="y")
     look("sign-in, wrong")
     code = served.backend.binding_code(anna)
-    chromium.go(f"{served.origin}/enrol")
+    page.goto(f"{served.origin}/enrol")
     look("enrol")
-    chromium.submit("/enrol", "/factors/new", address=anna.address, password=anna.password, code=code)
+    submit(page, "/enrol", "/factors/new", address=anna.address, password=anna.password, code=code)
     look("first factor")
-    key = re.findall(r"(?:[A-Z2-7]{4} ){7}[A-Z2-7]{4}", chromium.text())[0].replace(" ", "")
-    chromium.submit("/factors/totp", "/factors/totp", code=app_code(served.backend.clock(), key))
+    key = re.findall(r"(?:[A-Z2-7]{4} ){7}[A-Z2-7]{4}", text(page))[0].replace(" ", "")
+    submit(page, "/factors/totp", "/factors/totp", code=app_code(served.backend.clock(), key))
     look("recovery codes")
     phone(anna)
     anna.sign_ins.append(
@@ -88,23 +52,23 @@ def test_axe_finds_nothing(served: Served, chromium: Chromium) -> None:
         "/devices/new",
     ]
     for path in [*paths, "/devices/dev-Phone/end?alarm=1", "/not-me", "/nothing"]:
-        chromium.go(served.origin + path)
+        page.goto(served.origin + path)
         look(path)
-    chromium.go(f"{served.origin}/step-up")
-    chromium.until("location.pathname === '/second'")
+    page.goto(f"{served.origin}/step-up")
+    page.wait_for_url("**/second")
     look("step-up")
-    chromium.submit("/second/code", "/second/code", code="000000")
+    submit(page, "/second/code", "/second/code", code="000000")
     look("step-up, wrong")
-    chromium.go(f"{served.origin}/devices/new")
-    chromium.run("document.getElementById('program-other').checked = true")
-    chromium.submit("/devices/new", "/devices/new", name="Laptop")
+    page.goto(f"{served.origin}/devices/new")
+    page.check("#program-other")
+    submit(page, "/devices/new", "/devices/new", name="Laptop")
     look("device added")
-    chromium.go(chromium.run("document.querySelector('p.link a').href"))
+    page.goto(page.locator("p.link a").inner_text())
     look("link")
-    chromium.run("document.querySelector('main button').click()")
-    chromium.until("location.pathname.endsWith('/show') && document.readyState === 'complete'")
+    page.click("main button")
+    page.wait_for_url("**/show")
     look("table")
-    chromium.go(f"{served.origin}/")
-    chromium.submit("/sign-out", "/sign-out")
+    page.goto(f"{served.origin}/")
+    submit(page, "/sign-out", "/sign-out")
     look("signed out")
     assert found == []

@@ -30,8 +30,11 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-def offered(**given: Any) -> dict[str, programs.Program]:
-    return {one.id: one for one in programs.offered(PortalSettings(ORIGIN, **given), TEXTS)}
+CLOUDS = ("microsoft",)
+
+
+def offered(clouds: tuple[str, ...] = (), **given: Any) -> dict[str, programs.Program]:
+    return {one.id: one for one in programs.offered(PortalSettings(ORIGIN, **given), TEXTS, clouds)}
 
 
 def test_with_all_doors_everybody_is_offered_but_clouds_and_machines() -> None:
@@ -56,7 +59,7 @@ def test_with_all_doors_everybody_is_offered_but_clouds_and_machines() -> None:
             {"gmail-app", "ios-mail-exchange", "samsung-email", "other"},
         ),
         (
-            {"eas_host": "mail.example.org", "cloud_clients": True},
+            {"eas_host": "mail.example.org", "clouds": CLOUDS},
             {
                 *("gmail-app", "ios-mail-exchange", "samsung-email", "outlook-mobile", "outlook-new"),
                 "other",
@@ -73,8 +76,8 @@ def test_a_program_is_offered_where_it_can_read(given: dict[str, Any], expected:
 def test_doors_are_the_programs_own_that_are_set_up_here(id: str) -> None:
     known = next(one for one in load_clients().all if one.id == id)
     for given in (EVERYTHING, {"mail": (IMAP, SUBMISSION)}, {"mail": (IMAP,), "eas_host": "m.example.org"}):
-        settings = PortalSettings(ORIGIN, cloud_clients=True, **given)
-        found = programs.find(settings, TEXTS, id)
+        settings = PortalSettings(ORIGIN, **given)
+        found = programs.find(settings, TEXTS, CLOUDS, id)
         doors = [door.value for door in known.doors if door.value in settings.all_doors]
         if found is not None:
             assert list(found.doors) == doors
@@ -108,7 +111,8 @@ def test_the_form_names_what_is_offered_and_what_is_not_allowed() -> None:
 
 
 def test_a_cloud_is_offered_where_it_is_allowed_with_its_warning() -> None:
-    _world, anna, browser = signed_in(**EVERYTHING, cloud_clients=True)
+    _world, anna, browser = signed_in(**EVERYTHING)
+    anna.clouds = CLOUDS
     page = browser.get("/devices/new").text
     assert "Not allowed here" not in page
     assert page.count("The secret lies there too.") == 2
@@ -175,10 +179,21 @@ def test_a_profile_has_one_account(program: str, more: dict[str, str], kind: str
         assert (account["Port"], account["SSL"], account["Path"]) == (8443, True, "/EWS/Exchange.asmx")
 
 
+def test_another_organisations_word_on_clouds_is_no_permission() -> None:
+    _world, anna, browser = signed_in(**EVERYTHING)
+    anna.clouds = ("google",)
+    assert "Not allowed here" in browser.get("/devices/new").text
+    assert browser.post("/devices/new", name="Phone", program="outlook-mobile").status == 400
+    assert not anna.devices
+
+
 def test_a_link_of_a_program_that_is_offered_no_more_opens_nothing() -> None:
-    world, _anna, browser = signed_in(**EVERYTHING, cloud_clients=True)
+    world, anna, browser = signed_in(**EVERYTHING)
+    anna.clouds = CLOUDS
     link = link_of(browser.post("/devices/new", name="Phone", program="outlook-mobile").text)
-    object.__setattr__(world.settings, "cloud_clients", False)
+    object.__setattr__(world.settings, "eas_host", "")
+    object.__setattr__(world.settings, "certificate_host", "")
+    object.__setattr__(world.settings, "mail", ())
     for answer in (browser.get(link), browser.post(f"{link}/show"), World().browser().get(link)):
         assert answer.status == 404
         assert "gam-" not in answer.text

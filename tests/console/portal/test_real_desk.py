@@ -22,6 +22,7 @@ from gambeson.model.organisation import Organisation
 from gambeson.model.server import Endpoint
 from gambeson.model.snapshot import Snapshot, SnapshotIndex
 from gambeson.model.web import Product, Site
+from gambeson.process import keeper_messages as k
 from gambeson.process import messages as m
 from gambeson.process.keeper_core import KeeperCore
 from gambeson.process.keys import open_keys
@@ -73,7 +74,7 @@ class Real:
         return person.known and password == PASSWORD
 
     async def verifier(self, device_secret: str) -> bytes:
-        answer = await self.keeper(m.SecretVerifierAsk(secret=device_secret))
+        answer = await self.keeper(k.SecretVerifierAsk(secret=device_secret))
         assert isinstance(answer, m.Octets)
         return answer.value
 

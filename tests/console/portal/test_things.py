@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from console.portal.browser import Browser, World, enrol_totp, sign_in_totp
@@ -49,13 +50,23 @@ def test_the_first_page_shows_devices_sessions_and_sign_ins() -> None:
     phone(anna, "<b>Phone</b>")
     anna.sign_ins.append(
         SignInLine(
-            at=1.8e9, door="imap", outcome="deny", source="203.0.113.9", program="Mail", sentence="No."
+            at=1.8e9,
+            door="imap",
+            outcome="deny",
+            source="203.0.113.9",
+            program="Mail",
+            sentence="No.",
+            cloud="Another Cloud",
         )
     )
+    cloudy = phone(anna, "Cloudy")
+    anna.devices[-1] = msgspec.structs.replace(cloudy, last_cloud="Some Cloud")
     page = browser.get("/").text
     for shown in (
         "&lt;b&gt;Phone",
         "203.0.113.4",
+        "203.0.113.4 (through Some Cloud)",
+        "Mail (through Another Cloud)",
         "2027-01-15",
         "203.0.113.9",
         "(this one)",

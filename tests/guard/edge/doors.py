@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gambeson.guard.edge.door import DoorServer
+from gambeson.guard.edge.door_server import DoorServer
 from gambeson.guard.edge.door_settings import DoorLimits, DoorSettings, DoorTimeouts, ListenerSettings
 from gambeson.guard.edge.tls import DoorTls, fingerprint, server_context
 from gambeson.model import device_secret
@@ -35,7 +35,7 @@ from gambeson.model.rule import ModeEntry, Policy, PolicyRule
 from gambeson.model.server import Endpoint, MailServer, SignIn, UpstreamTls
 from gambeson.model.snapshot import Snapshot, SnapshotIndex
 from gambeson.process.keeper_client import KeeperRefused
-from gambeson.process.messages import CredentialAsk, PasswordAsk
+from gambeson.process.keeper_messages import CredentialAsk, PasswordAsk
 from gambeson.process.spool import SpoolReader, SpoolWriter
 from gambeson.wire.dialogue import UpstreamCredential
 
@@ -44,6 +44,7 @@ SECRET = device_secret.make(bytes(range(device_secret.ENTROPY_BYTES)))
 OTHER_SECRET = device_secret.make(bytes(range(1, device_secret.ENTROPY_BYTES + 1)))
 ALL_DOORS = (DoorKind.IMAP, DoorKind.POP3, DoorKind.SUBMISSION, DoorKind.SIEVE)
 UPSTREAM_PASSWORD = "what the keeper knows"
+_AT_UPSTREAM = {"a1": "alice@example.org", "a9": "carol@example.net"}
 FAST = DoorTimeouts(
     handshake=2.0, login=20.0, connect=1.0, sign_in=3.0, keeper=1.0, refusal=0.15, farewell=0.3
 )
@@ -222,7 +223,7 @@ class KeeperInProcess:
             await asyncio.sleep(3600)
         if self.trouble is not None:
             raise self.trouble
-        return UpstreamCredential("PLAIN", {"a1": "alice@example.org"}[ask.account], self.upstream_password)
+        return UpstreamCredential("PLAIN", _AT_UPSTREAM[ask.account], self.upstream_password)
 
     async def password(self, ask: PasswordAsk) -> None:
         self.passwords_asked.append(ask)

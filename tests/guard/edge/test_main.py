@@ -25,15 +25,12 @@ from gambeson.model.snapshot import Snapshot
 from gambeson.process.channel import Channel
 from gambeson.process.child import BirthCertificate
 from gambeson.process.family import Child
+from gambeson.process.keeper_messages import CredentialAsk, CredentialGiven, DeviceKey, KeeperHello
 from gambeson.process.messages import (
     ChildReady,
-    CredentialAsk,
-    CredentialGiven,
-    DeviceKey,
     Drain,
     FollowerHello,
     FromFollower,
-    KeeperHello,
     Message,
     SegmentOffer,
     Sessions,

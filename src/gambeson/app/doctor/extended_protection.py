@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from gambeson.model.server import UpstreamTls
 from gambeson.model.web import Product, WebSignIn
 
-from .mail_servers import where
+from .behind import where
 from .probe import ProbeError, ask
 from .result import Check, Patient, ok, warning
 from .web_names import shown, web_of

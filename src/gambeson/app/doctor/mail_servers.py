@@ -8,7 +8,8 @@ from gambeson.model.access import DoorKind
 from gambeson.model.server import Endpoint, MailServer, SignIn, UpstreamTls
 from gambeson.settings.servers import loopback
 
-from .probe import Answer, ProbeError, ask
+from .behind import reached, where
+from .probe import Answer
 from .result import Check, Patient, failed, ok, warning
 
 TURN = 65
@@ -27,30 +28,10 @@ def look(patient: Patient) -> Iterator[Check]:
             yield from _endpoint(patient, server, endpoint)
 
 
-def where(endpoint: Endpoint) -> str:
-    """An address for people."""
-    return endpoint.unix or f"{endpoint.host}:{endpoint.port}"
-
-
 def _endpoint(patient: Patient, server: MailServer, endpoint: Endpoint) -> Iterator[Check]:
     name = f"mail server {server.name} {endpoint.door}"
-    try:
-        answer = ask(endpoint, patient.seconds)
-    except ProbeError as error:
-        if endpoint.unix.startswith("@"):  # the embedded server: it hangs up on everybody but the doors
-            if patient.health is not None:
-                yield ok(name, "The playground's own server is there, and talks to the doors only.")
-            return
-        yield failed(
-            name, f"{where(endpoint)}: {error}.", "Start it, or correct the address in the settings."
-        )
-        return
-    if answer.distrust:
-        yield failed(
-            name,
-            f"{where(endpoint)}: its certificate does not hold ({answer.distrust}).",
-            "Set ca, pin or server_name of this [[server]] to what is right.",
-        )
+    answer = yield from reached(patient, name, endpoint, "[[server]]", "server")
+    if answer is None:
         return
     lacking = missing(server.sign_in, endpoint, answer)
     if lacking:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from gambeson.model.server import Endpoint
 from gambeson.model.web import Site, WebSignIn
 
+from .behind import reached, where
 from .certificate_facts import facts
-from .mail_servers import where
-from .probe import ProbeError, ask
+from .probe import ProbeError
 from .result import Check, Patient, failed, ok, warning
 from .web_names import Web, shown, web_of
 
@@ -32,23 +32,8 @@ def look(patient: Patient, resolve: Resolve | None = None) -> Iterator[Check]:
 
 def _site(patient: Patient, site: Site) -> Iterator[Check]:
     name, endpoint = f"site {site.name}", site.endpoint
-    try:
-        answer = ask(endpoint, patient.seconds)
-    except ProbeError as error:
-        if endpoint.unix.startswith("@"):  # the embedded one: it hangs up on everybody but the doors
-            if patient.health is not None:
-                yield ok(name, "The playground's own application is there, and talks to the doors only.")
-            return
-        yield failed(
-            name, f"{where(endpoint)}: {error}.", "Start it, or correct the address of this [[site]]."
-        )
-        return
-    if answer.distrust:
-        yield failed(
-            name,
-            f"{where(endpoint)}: its certificate does not hold ({answer.distrust}).",
-            "Set ca, pin or server_name of this [[site]] to what is right.",
-        )
+    answer = yield from reached(patient, name, endpoint, "[[site]]", "application")
+    if answer is None:
         return
     tls = answer.tls_version or "without TLS, which stays on this machine"
     yield ok(name, f"{where(endpoint)} answers ({tls}).")

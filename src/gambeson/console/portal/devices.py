@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from gambeson.model import device_secret
 from gambeson.process.messages import Published
-from gambeson.process.portal_messages import DeviceAdd, DeviceEnd, OwnDevice, SessionRow
+from gambeson.process.portal_messages import DeviceAdd, DeviceEnd, OwnDevice, Person, SessionRow
 
 from . import profile, programs, sessions
 from .backend import BackendGoneError, DeniedError, ask
@@ -28,17 +28,19 @@ IDENTITY_PASSWORD_OCTETS = 9
 async def new(s: Services, visit: Visit) -> Reply:
     """What shall be added?"""
     row = await sessions.fresh(s, visit, "device")
-    return _form(s, row)
+    return _form(s, row, await sessions.owner(s, row))
 
 
-def _form(s: Services, row: SessionRow, error: str = "", status: int = 200, name: str = "") -> Reply:
-    offered = programs.offered(s.settings, s.texts)
+def _form(
+    s: Services, row: SessionRow, person: Person, error: str = "", status: int = 200, name: str = ""
+) -> Reply:
+    offered = programs.offered(s.settings, s.texts, person.clouds)
     values = {
         "session": row,
         "error": error,
         "name": name,
         "programs": offered,
-        "refused": programs.refused(s.settings),
+        "refused": programs.refused(s.settings, person.clouds),
         "certificates": ", ".join(one.name for one in offered if one.certificate),
     }
     return Reply(status, "device_new", values)
@@ -48,11 +50,12 @@ async def add(s: Services, visit: Visit) -> Reply:
     """Register the device and show how to set it up."""
     row = await sessions.fresh(s, visit, "device")
     person = await sessions.owner(s, row)
-    name, program = _name(visit), programs.find(s.settings, s.texts, visit.given("program"))
+    name = _name(visit)
+    program = programs.find(s.settings, s.texts, person.clouds, visit.given("program"))
     if program is None:
         raise ProblemError(400)
     if not name:
-        return _form(s, row, "device.name-missing", 422)
+        return _form(s, row, person, "device.name-missing", 422)
     secret = device_secret.make(s.random(device_secret.ENTROPY_BYTES))
     message = DeviceAdd(
         account=person.account,
@@ -66,7 +69,7 @@ async def add(s: Services, visit: Visit) -> Reply:
     try:
         device = await ask(s.backend, message, OwnDevice)
     except DeniedError:
-        return _form(s, row, "device.refused", 409, name)
+        return _form(s, row, person, "device.refused", 409, name)
     identity, password = b"", ""
     if program.certificate and visit.given("certificate") == "1":
         password = s.random(IDENTITY_PASSWORD_OCTETS).hex()
@@ -75,7 +78,7 @@ async def add(s: Services, visit: Visit) -> Reply:
         except (DeniedError, BackendGoneError):
             undo = DeviceEnd(account=person.account, device=device.id, at=visit.at, session=row.id)
             await ask(s.backend, undo, Published)
-            return _form(s, row, "device.refused", 409, name)
+            return _form(s, row, person, "device.refused", 409, name)
     await s.backend.publish()
     await sessions.tell(s, visit, "portal.device.added", person, name)
     setup = Setup(
@@ -89,6 +92,7 @@ async def add(s: Services, visit: Visit) -> Reply:
         identity=identity,
         identity_password=password,
         doors=program.doors,
+        clouds=person.clouds,
     )
     return _added(s, row, setup, visit.at)
 
@@ -107,7 +111,7 @@ def _added(s: Services, row: SessionRow, setup: Setup, now: float) -> Reply:
 
 def _shown(s: Services, setup: Setup) -> dict[str, object]:
     """What the pages say of the program and its servers. Raises ProblemError(404) where it is offered no more."""
-    program = programs.find(s.settings, s.texts, setup.program)
+    program = programs.find(s.settings, s.texts, setup.clouds, setup.program)
     if program is None:
         raise ProblemError(404, "device.link-over")
     autoconfig = ""
@@ -133,7 +137,7 @@ async def give_profile(s: Services, visit: Visit) -> Reply:
     if visit.method != "GET":
         raise ProblemError(405)
     setup = s.links.look(visit.path["token"], visit.at)
-    program = programs.find(s.settings, s.texts, setup.program) if setup is not None else None
+    program = None if setup is None else programs.find(s.settings, s.texts, setup.clouds, setup.program)
     if setup is None or program is None or not program.profile:
         raise ProblemError(404, "device.link-over")
     s.links.take(visit.path["token"], visit.at)

@@ -15,7 +15,8 @@ TOKEN_OCTETS = 32
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the link gives: ``program`` is the id of the mail program, ``doors`` what the device may open.
+    """What the link gives: ``program`` is the id of the mail program, ``doors`` what the device may open,
+    ``clouds`` the cloud services that the organisation let in.
     ``identity`` is PKCS#12 (with its password) where the device has a certificate. repr hides the secrets."""
 
     program: str
@@ -28,6 +29,7 @@ class Setup:
     identity: bytes = field(default=b"", repr=False)
     identity_password: str = field(default="", repr=False)
     doors: tuple[str, ...] = ()
+    clouds: tuple[str, ...] = ()
 
 
 class Links:

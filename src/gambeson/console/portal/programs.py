@@ -2,7 +2,7 @@
 
 The files' sentences are data of their own and are shown as they stand; everything around them is in the catalogue. A
 program is offered where a door at which it reads mail is set up here. One that reads through its maker's cloud is
-offered only where the sites allow such, and named as refused elsewhere.
+offered only where the organisation lets that cloud in (``clouds``), and named as refused elsewhere.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Program:
     steps: tuple[str, ...]
     about: str = ""
     breaks: tuple[str, ...] = ()
-    cloud: bool = False
+    cloud: str = ""
     certificate: bool = False
 
     @property
@@ -48,7 +48,7 @@ class Program:
         return self.setup is SetUp.AUTOCONFIG
 
 
-def offered(settings: PortalSettings, texts: Catalogue) -> tuple[Program, ...]:
+def offered(settings: PortalSettings, texts: Catalogue, clouds: tuple[str, ...]) -> tuple[Program, ...]:
     """What a person may choose; the last one is any other program."""
     known = (_program(settings, one) for one in load_clients().all if _fits(settings, one))
     other = Program(
@@ -58,19 +58,18 @@ def offered(settings: PortalSettings, texts: Catalogue) -> tuple[Program, ...]:
         settings.device_doors,
         tuple(texts(f"device.other-{number}") for number in range(1, OTHER_STEPS + 1)),
     )
-    return (*(one for one in known if settings.cloud_clients or not one.cloud), other)
+    return (*(one for one in known if not one.cloud or one.cloud in clouds), other)
 
 
-def refused(settings: PortalSettings) -> tuple[Program, ...]:
-    """The programs through a cloud, where they may not come in."""
-    if settings.cloud_clients:
-        return ()
-    return tuple(_program(settings, one) for one in load_clients().all if one.cloud)
+def refused(settings: PortalSettings, clouds: tuple[str, ...]) -> tuple[Program, ...]:
+    """The programs through a cloud that may not come in."""
+    shut = (one for one in load_clients().all if one.cloud and one.cloud not in clouds)
+    return tuple(_program(settings, one) for one in shut)
 
 
-def find(settings: PortalSettings, texts: Catalogue, id: str) -> Program | None:
+def find(settings: PortalSettings, texts: Catalogue, clouds: tuple[str, ...], id: str) -> Program | None:
     """The program that was chosen, where it is offered."""
-    return next((one for one in offered(settings, texts) if one.id == id), None)
+    return next((one for one in offered(settings, texts, clouds) if one.id == id), None)
 
 
 def rows(settings: PortalSettings, doors: tuple[str, ...]) -> tuple[MailService, ...]:

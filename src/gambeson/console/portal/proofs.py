@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import pyotp
 
 from gambeson.model.access import Rung
-from gambeson.process.messages import Message, Octets, SealAsk
+from gambeson.process.keeper_messages import SealAsk
+from gambeson.process.messages import Message, Octets
 from gambeson.process.portal_messages import (
     RECOVERY_CONTEXT,
     TOTP_CONTEXT,

@@ -36,13 +36,12 @@ class PortalSettings:
     """``origin`` is the portal's own, as browsers send it (``https://login.example.org:8443``). ``mail`` are the
     services that a device is set up with, ``eas_host`` the name (with port) of ActiveSync and of the other
     ``web_doors`` that are set up, ``certificate_host`` the name where devices show certificates; empty: not offered.
-    ``cloud_clients``: programs that read through their maker's cloud may be set up. ``autoconfig`` is the URL at which
-    programs find the mail services. ``signing_certificate`` (PEM, the chain after the leaf) and
-    ``signing_key`` (PEM) sign Apple profiles; empty: they go out unsigned and the page says so. ``known_key`` (32
-    octets, kept) signs the cookies of known browsers; empty: it is derived from ``signing_key``, or, where there is
-    none, made anew at every start. Seconds: ``idle`` and ``absolute`` bound a session, ``fresh`` is how long a second
-    factor counts for a dangerous act, ``refusal_seconds`` how long every refusal of address and password takes,
-    whatever its cause, ``body_seconds`` how long a form may take to come."""
+    ``autoconfig`` is the URL at which programs find the mail services. ``signing_certificate`` (PEM, the chain after
+    the leaf) and ``signing_key`` (PEM) sign Apple profiles; empty: they go out unsigned and the page says so.
+    ``known_key`` (32 octets, kept) signs the cookies of known browsers; empty: it is derived from ``signing_key``, or,
+    where there is none, made anew at every start. Seconds: ``idle`` and ``absolute`` bound a session, ``fresh`` is how
+    long a second factor counts for a dangerous act, ``refusal_seconds`` how long every refusal of address and password
+    takes, whatever its cause, ``body_seconds`` how long a form may take to come."""
 
     origin: str
     name: str = "Gambeson"
@@ -51,7 +50,6 @@ class PortalSettings:
     eas_host: str = ""
     certificate_host: str = ""
     web_doors: tuple[str, ...] = ("eas", "autodiscover")
-    cloud_clients: bool = False
     autoconfig: str = ""
     signing_certificate: bytes = b""
     signing_key: bytes = b""

@@ -4,10 +4,11 @@
 
 1. the hard floors (``floors.HARD``), which hold in every mode;
 2. the rung floor, below which only an exception goes;
-3. the rules, in the order written: the first that has an opinion decides; no opinion is *deny*.
+3. the organisation's word on programs that read through a cloud (``clouds.py``), which no rule lifts;
+4. the rules, in the order written: the first that has an opinion decides; no opinion is *deny*.
 
 A quarantined device gets *quarantine* at best: it is answered, not served. An exception admits where no rule
-has an opinion. The mode (``modes``) and the emergency bypass say whether a refusal of 2 and 3 is carried out
+has an opinion. The mode (``modes``) and the emergency bypass say whether a refusal of 2 to 4 is carried out
 or only recorded. Any doubt refuses: an identity that does not fit the snapshot, a stale snapshot, no policy.
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import math
 
-from gambeson.model.access import AccessRequest, Mode, Rung
+from gambeson.model.access import DEVICE_DOORS, AccessRequest, Mode, Rung
 from gambeson.model.asset import DeviceState
 from gambeson.model.decision import Decision, Opinion
 from gambeson.model.snapshot import SnapshotIndex
@@ -24,6 +25,7 @@ from .floors import HARD, QUARANTINE, RUNG, Facts, exception_below
 
 MAX_AGE = 3600.0  # seconds; the setting snapshot_max_age
 NO_RULE = "no rule"
+CLOUD, CLOUD_REFUSED = "organisation:clouds", "cloud-client"
 Trace = list[tuple[str, str]]
 
 _ALLOW, _QUARANTINE = Opinion.ALLOW, Opinion.QUARANTINE
@@ -84,6 +86,14 @@ def _soft(facts: Facts, trace: Trace | None) -> tuple[Opinion, str, str, str]:
         rung = max(rung, Rung.KNOWLEDGE)
     elif trace is not None:
         trace.append((RUNG, f"holds: {rung.word} >= {demanded.word}"))
+    if request.cloud and request.door in DEVICE_DOORS:
+        organisation = facts.index.organisation[request.identity.organisation]  # the floors saw to it
+        allowed = request.cloud in organisation.clouds
+        if trace is not None:
+            said = f"{request.cloud} by {request.cloud_evidence or 'word'}"
+            trace.append((CLOUD, f"allowed: {said}" if allowed else f"deny: {CLOUD_REFUSED}: {said}"))
+        if not allowed:
+            return Opinion.DENY, CLOUD, CLOUD_REFUSED, policy.sentences.because(CLOUD_REFUSED, demanded)
     subject, device = facts.subject, facts.device
     account, groups = (subject.id, subject.groups) if subject is not None else ("", ())
     state, kind = (device.state, device.kind) if device is not None else (None, None)

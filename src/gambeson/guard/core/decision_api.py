@@ -15,6 +15,7 @@ Pure: time is an argument.
 from __future__ import annotations
 
 import math
+import re
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -27,7 +28,7 @@ from gambeson.model.web import WebRequest
 from gambeson.wire.auth_policy import PolicyAsk
 from gambeson.wire.cookies import for_upstream
 
-from .decide import decide
+from .decide import CLOUD_REFUSED, decide
 from .floors import QUARANTINE, RUNG
 from .identify import only_domain
 from .web.verdict import Answer, Forward
@@ -50,6 +51,7 @@ _SPRAY_SECONDS = 3600.0
 _MOST_SOURCES = 4096
 _MOST_OPEN = 20_000
 _OPEN_SECONDS = 120.0
+_ID_PAIR = re.compile(r'"(name|version)" "([^"]*)"')
 
 
 # -- Dovecot
@@ -90,9 +92,10 @@ def policy_decision(
 ) -> Decision:
     """What the policy says of a sign-in whose proof nobody showed us. Raises nothing.
 
-    ``decide`` is asked as if the named account had been proven as far as a person can without a device. A floor or a
-    rule that *denies* even then is the answer. Everything else (too low a rung, a device's state, no rule) depends on
-    the proof, and is let go on with the reason ``proof-not-judged``.
+    ``decide`` is asked as if the named account had been proven as far as a person can without a device. A floor, a
+    rule or the organisation's word on clouds that *denies* even then is the answer. Everything else
+    (too low a rung, a device's state, no rule) depends on the proof, and is let go on with the reason
+    ``proof-not-judged``.
     """
     account = index.account_by_address.get(access.identity.claimed)
     supposed = access
@@ -103,10 +106,17 @@ def policy_decision(
         supposed = replace(access, identity=proven)
     decision = decide(supposed, index, now, max_age=max_age)
     hard = decision.rule.startswith("floor:") and decision.rule not in (RUNG, QUARANTINE)
-    by_rule = decision.reason == "rule" and decision.opinion is Opinion.DENY
+    by_rule = decision.reason in ("rule", CLOUD_REFUSED) and decision.opinion is Opinion.DENY
     if decision.passes or hard or by_rule:
         return decision
     return replace(decision, opinion=Opinion.ALLOW, reason=NOT_JUDGED, mode=Mode.ENFORCE, as_is=True)
+
+
+def client_name(device_id: str) -> str:
+    """Name and version from IMAP's ID (RFC 2971) as Dovecot hands it on (``"name" "..." "version" "..."``); any other
+    text stays itself."""
+    pairs = dict(_ID_PAIR.findall(device_id))
+    return " ".join(pairs[key] for key in ("name", "version") if pairs.get(key)) or device_id
 
 
 def shown(decision: Decision) -> str:

@@ -13,6 +13,7 @@ from gambeson.model.address import canonical
 from gambeson.model.asset import Credential, CredentialKind, Device
 from gambeson.model.snapshot import Snapshot, SnapshotIndex
 
+from .clouds import CloudService
 from .decide import Trace, decide
 from .identify import alive
 
@@ -30,9 +31,10 @@ def explain(
     country: str = "",
     risk: int = 0,
     encrypted: bool = True,
+    cloud: CloudService | None = None,
 ) -> dict[str, object]:
-    """``{decision, rule, reason, sentence, demanded, mode, passes, as_is, country, risk, trace}`` for this door and
-    account.
+    """``{decision, rule, reason, sentence, demanded, mode, passes, as_is, country, risk, cloud, cloud_evidence,
+    trace}`` for this door and account.
 
     ``account`` is an address or an account id; ``rung`` without ``device`` supposes a registered one where
     the rung needs it; ``device`` without ``rung`` takes the strongest live credential of that device. Without
@@ -67,7 +69,16 @@ def explain(
             rung,
         )
     trace: Trace = []
-    request = AccessRequest(door, identity, source, encrypted, country.upper(), risk)
+    request = AccessRequest(
+        door,
+        identity,
+        source,
+        encrypted,
+        country.upper(),
+        risk,
+        cloud=cloud.id if cloud is not None else "",
+        cloud_evidence=cloud.evidence.value if cloud is not None else "",
+    )
     small = _excerpt(index, own, found, credential)
     decision = decide(request, small, now, trace=trace)
     return {
@@ -81,6 +92,8 @@ def explain(
         "as_is": decision.as_is,
         "country": request.country,
         "risk": request.risk,
+        "cloud": request.cloud,
+        "cloud_evidence": request.cloud_evidence,
         "trace": [{"asked": asked, "said": said} for asked, said in trace],
     }
 

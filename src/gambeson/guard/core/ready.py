@@ -75,7 +75,8 @@ _IN_EVERY_MODE = frozenset(name for name, _ in HARD) | {QUARANTINE}
 class Stopped:
     """One account, device, door and program that enforcement would stop. Times are seconds since 1970;
     ``account`` is an address, ``device`` an id or empty. ``why_machine`` is empty where a person is likely. ``risk`` is
-    the highest of these logins, ``risk_reasons`` what made that up."""
+    the highest of these logins, ``risk_reasons`` what made that up; ``cloud`` the cloud service through which the
+    program reads, or empty."""
 
     account: str
     device: str
@@ -91,6 +92,7 @@ class Stopped:
     why_machine: str = ""
     risk: int = 0
     risk_reasons: tuple[str, ...] = ()
+    cloud: str = ""
 
     @property
     def likely_machine(self) -> bool:
@@ -122,6 +124,7 @@ class _Group:
     times: list[float] = field(default_factory=list)
     sources: set[str] = field(default_factory=set)
     proven: bool = False
+    cloud: str = ""
     risk: int = 0
     risk_reasons: tuple[str, ...] = ()
     answer: tuple[str, str, str] = ("", "", "")
@@ -149,6 +152,7 @@ def ready(events: Iterable[Event], index: SnapshotIndex, now: float, organisatio
         group = groups.setdefault((name, event.device, event.door, _program(event)), _Group())
         group.times.append(event.at)
         group.sources.add(event.source)
+        group.cloud = request.cloud or group.cloud
         group.proven = group.proven or bool(request.identity.account)
         if request.risk > group.risk:
             group.risk, group.risk_reasons = request.risk, _reasons(event)
@@ -187,6 +191,8 @@ def _request(event: Event, index: SnapshotIndex) -> AccessRequest | None:
         event.source,
         country=str(event.data.get("country", "")),
         risk=min(100, max(0, risk)) if isinstance(risk, int) else 0,
+        cloud=str(event.data.get("cloud", "")),
+        cloud_evidence=str(event.data.get("cloud_evidence", "")),
     )
 
 
@@ -223,6 +229,7 @@ def _stopped(key: tuple[str, str, str, str], group: _Group) -> Stopped:
         sources=tuple(sorted(group.sources)),
         risk=group.risk,
         risk_reasons=group.risk_reasons,
+        cloud=group.cloud,
         why_machine="" if group.proven else _why_machine(door, program, group),
     )
 

@@ -45,6 +45,8 @@ class Sentences:
             "device-quarantined": "This device waits for approval; your administrator can approve it.",
             "single-sign-on-not-offered": "Single sign-on is not offered at this door yet; choose 'normal "
             "password' in your mail program, then " + self.enrol + " and use its device secret.",
+            "cloud-client": "This program reads mail through its maker's cloud, which is not allowed here; use another "
+            "program, or ask your administrator.",
             "session-ended": "You signed out, or your session was ended; please sign in again.",
             "no-rule": "No rule of the policy lets this in; ask your administrator.",
         }

@@ -61,6 +61,7 @@ class Kind(StrEnum):
     HOST = "host-trick"
     PEOPLE = "people-at-device-host"
     SHIELD = "shield"
+    SHIELD_ANSWER = "shield-answer"
     PORTAL = "portal"
     BACK_END = "back-end-port"
 
@@ -137,7 +138,8 @@ class Attempt:
     """One try. ``credential`` names what is presented, ``rung`` what it proves, ``rule`` the kind of side door that
     entering means. ``control``: this one is to enter; where it does not, the rest proves little. ``asks`` are the
     requests of a web attempt, in their order and with one jar of cookies, ``kind_of_door`` the web door that they are
-    for; ``severity`` is the most that entering can mean."""
+    for; ``severity`` is the most that entering can mean. ``expects`` are headers (names in lower case) that the last
+    answer must have."""
 
     place: Place
     path: Path
@@ -156,6 +158,7 @@ class Attempt:
     asks: tuple[Ask, ...] = ()
     kind_of_door: DoorKind | None = None
     severity: Severity = Severity.CRITICAL
+    expects: tuple[tuple[str, str], ...] = ()
 
     @property
     def door(self) -> DoorKind:

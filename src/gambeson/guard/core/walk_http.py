@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from gambeson.model.access import Rung
 
-from .walk import Attempt, Kind, Outcome, Record, Reply, Role, cannot_say, entered, refused
+from .walk import MAX_SAID, Attempt, Kind, Outcome, Record, Reply, Role, cannot_say, entered, refused
 
 MAX_BODY = 65536  # octets of an answer that are looked at
 
@@ -33,6 +33,7 @@ WEB_RULES = {
     "certificate-unknown": "A client certificate that nobody registered opens it",
     "shield-passed": "The shape of a known attack reaches the mail server through the door",
     "shield-past-the-doors": "The shape of a known attack reaches the mail server past the doors",
+    "shield-answer-missing": "Pages come through the door without what a shield adds to them",
     "back-end-port": "The mail server's own port can be reached past the doors",
     "portal-password-alone": "The portal gives a session for a password alone",
     "portal-enrolment": "The portal registers a second factor without a binding code",
@@ -99,6 +100,8 @@ def judge(attempt: Attempt, answers: Sequence[Heard]) -> Reply:
         return _at_portal(attempt, answers)
     if attempt.place.role is Role.FOUND:
         return _found(answers[-1])
+    if attempt.kind is Kind.SHIELD_ANSWER:
+        return _page_of(attempt, answers[-1])
     if attempt.place.role is Role.UPSTREAM:
         return _past_the_doors(attempt, answers)
     return _at_door(attempt, answers[-1])
@@ -143,6 +146,24 @@ def _past_the_doors(attempt: Attempt, answers: Sequence[Heard]) -> Reply:
     if len(answers) > 1 and _welcome(answers[0]) and not _differs(attempt, answers[0], heard):
         return refused(b"it answers as it answers nobody in particular")
     return entered(said)
+
+
+def _page_of(attempt: Attempt, heard: Heard) -> Reply:
+    """A page that the server gave to somebody who is signed in: with what a shield adds to it, or without."""
+    said = heard.said
+    if heard.status in _TOO_LATE:
+        return cannot_say(f"it said: later ({said})")
+    if attempt.place.role is Role.UPSTREAM and not _welcome(heard):
+        return refused(said.encode())
+    if not heard.status or ours(heard):
+        return cannot_say(f"the canary's session got no page of the application ({said})")
+    page = heard.header("content-type").lower().startswith("text/html")
+    if not 200 <= heard.status < 300 or not page:
+        return Reply(Outcome.NOT_OFFERED, f"the application showed no page ({said})"[:MAX_SAID])
+    lacking = [pair[0] for pair in attempt.expects if pair not in heard.headers]
+    if lacking:
+        return entered(f"{said}, without {', '.join(lacking)}".encode())
+    return refused(f"{said}, with {', '.join(name for name, _ in attempt.expects)}".encode())
 
 
 def _welcome(heard: Heard) -> bool:

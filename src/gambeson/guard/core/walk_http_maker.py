@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
@@ -18,7 +18,8 @@ from .walk import Ask, Attempt, Kind, Login, Path, Place, Role
 from .walk_http import WEB_RULES
 from .walk_http_requests import PEOPLE_DOORS, WebShape
 from .walk_plan import RULES, Canary
-from .web.shield_source import Shield
+from .web.shield_source import Case, Shield
+from .web.verdict import Headers
 
 SESSION = "__Host-gambeson-session"
 AGENT = ("user-agent", "gambeson-walk")
@@ -32,7 +33,8 @@ NOTHING = "nothing"
 class WebWalk:
     """All that a plan needs to know. ``address`` and ``port`` are the listener's, ``portal`` the portal's host (empty:
     none) and ``public_port`` the port in its URLs; ``account`` and ``organisation`` are the canary's ids, for sessions
-    that nobody signed. ``floor`` gives the rung that a door asks for."""
+    that nobody signed. ``floor`` gives the rung that a door asks for. ``sessions`` are the canary's own, by public
+    host: the Cookie header of a browser that came in at the portal."""
 
     canary: Canary
     address: str
@@ -46,6 +48,7 @@ class WebWalk:
     account: str = "a"
     organisation: str = "o"
     shields: tuple[Shield, ...] = field(default=(), repr=False)
+    sessions: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def place(self, host: str, door: DoorKind | None = None) -> Place:
         """A host of the https listener, or one of its doors."""
@@ -124,6 +127,7 @@ class Maker:
         secret: str = "",
         place: Place | None = None,
         severity: Severity = Severity.CRITICAL,
+        expects: Headers = (),
     ) -> Attempt:
         """One attempt; ``door`` None: the site's pages in general."""
         knocks = door or PEOPLE_DOORS[self.site.product]
@@ -145,6 +149,7 @@ class Maker:
             asks=asks,
             kind_of_door=knocks,
             severity=severity,
+            expects=expects,
         )
 
 
@@ -155,6 +160,12 @@ def probe(shield: Shield, named: str, sni: str) -> Ask:
         case.headers if any(name == "user-agent" for name, _ in case.headers) else (AGENT, *case.headers)
     )
     return Ask(case.method, case.target, named, sni, headers, case.body)
+
+
+def page(shield: Shield, case: Case, named: str, sni: str) -> tuple[Ask, Headers]:
+    """A page whose answer the shield changes, and the headers that the answer must have."""
+    expected = [pair for one in shield.changes(case) for pair in (*one.action.set, *one.action.add)]
+    return Ask(case.method, case.target, named, sni, (*case.headers, *HTML)), tuple(expected)
 
 
 def basic(name: str, password: str) -> tuple[str, str]:

@@ -11,9 +11,10 @@ from gambeson.model.finding import Severity
 from gambeson.model.web import Product, Site, WebSignIn
 
 from .walk import Ask, Attempt, Kind, Place
-from .walk_http_maker import NOTHING, PASSWORD, Maker, WebWalk, basic, probe
+from .walk_http_maker import NOTHING, PASSWORD, Maker, WebWalk, basic, page, probe
 from .walk_http_requests import CLOSED, DEVICE_REQUESTS, PEOPLE_REQUESTS, WebShape
 from .walk_sasl import forged_token
+from .web.shield_source import Shield
 
 
 class PastTheDoors(Maker):
@@ -53,8 +54,21 @@ class PastTheDoors(Maker):
             yield self._one(Kind.CLOSED, method, NOTHING, "no-login", ask)
         for shield in self.walk.shields:
             if shield.product is site.product:
+                yield from self._answer(shield)
                 ask = replace(probe(shield, site.hosts[0], site.hosts[0]), tls=self._place.implicit)
                 yield self._one(Kind.SHIELD, shield.id, NOTHING, "shield-past-the-doors", ask)
+
+    def _answer(self, shield: Shield) -> Iterator[Attempt]:
+        """The page that the shield changes, asked for past it: whoever gets it so, has no shield."""
+        case = shield.page
+        if case is None or not self.canary.password:
+            return
+        ask, expected = page(shield, case, self.host, self.host)
+        signed = basic(self.canary.address, self.canary.password)
+        ask = replace(ask, headers=(*ask.headers, signed), tls=self._place.implicit)
+        one = self._one(Kind.SHIELD_ANSWER, shield.id, PASSWORD, "past-the-doors", ask)
+        if expected:
+            yield replace(one, expects=expected)
 
     def _headers(self, door: DoorKind, shape: WebShape, bare: Ask) -> Iterator[Attempt]:
         """The trusted header as anybody can write it: alone, and beside a signature that nobody made."""

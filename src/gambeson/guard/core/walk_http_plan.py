@@ -8,17 +8,20 @@ else.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from gambeson.model.access import DoorKind, Rung
-from gambeson.model.web import Product, Site
+from gambeson.model.finding import Severity
+from gambeson.model.web import Product, Site, WebSignIn
 
 from .walk import Attempt, Kind, Place
 from .walk_http import NAMELESS
-from .walk_http_maker import NOTHING, PASSWORD, SESSION, Maker, WebWalk, basic, probe
+from .walk_http_maker import NOTHING, PASSWORD, SESSION, Maker, WebWalk, basic, page, probe
 from .walk_http_portal import portal_attempts
 from .walk_http_requests import CLOSED, DEVICE_REQUESTS, PEOPLE_REQUESTS, TRICKS, WebShape
 from .walk_plan import Canary
 from .walk_sasl import forged_token
+from .web.shield_source import Shield
 
 _NTLM = "NTLM TlRMTVNTUAABAAAAB4IIogAAAAAAAAAAAAAAAAAAAAAKAGFKAAAADw=="
 _NEGOTIATE = "Negotiate YA4GBisGAQUFAqAEMAKgAA=="
@@ -242,6 +245,7 @@ class _Host(Maker):
     def _shields(self) -> Iterator[Attempt]:
         for shield in self.walk.shields:
             if shield.product is self.site.product:
+                yield from self._answer(shield)
                 yield self.made(
                     Kind.SHIELD,
                     shield.id,
@@ -249,6 +253,28 @@ class _Host(Maker):
                     "shield-passed",
                     probe(shield, self.walk.named(self.host), self.host),
                 )
+
+    def _answer(self, shield: Shield) -> Iterator[Attempt]:
+        """What the shield does to answers, seen with the canary's own session."""
+        session, case = self.walk.sessions.get(self.host), shield.page
+        if not session or case is None:
+            return
+        ask, expected = page(shield, case, self.walk.named(self.host), self.host)
+        proofs = [("cookie", session)]
+        if self.site.web_sign_in is WebSignIn.AS_IS and self.canary.password:
+            proofs.append(basic(self.canary.address, self.canary.password))
+        if expected:
+            yield self.made(
+                Kind.SHIELD_ANSWER,
+                shield.id,
+                "its own session",
+                "shield-answer-missing",
+                replace(ask, headers=(*ask.headers, *proofs)),
+                rung=Rung.DEVICE_KEY,
+                secret=self.canary.password,
+                severity=Severity.HIGH,
+                expects=expected,
+            )
 
 
 def _names(canary: Canary) -> Sequence[str]:

@@ -18,9 +18,11 @@ from hashlib import sha256
 from inspect import isawaitable
 from typing import TYPE_CHECKING
 
+from gambeson.guard.core.clouds import of_cloud
 from gambeson.guard.core.decision_api import (
     ApiAnswer,
     Attempts,
+    client_name,
     policy_decision,
     policy_facts,
     shown,
@@ -44,7 +46,7 @@ from gambeson.wire.auth_request import SubRequest, read_sub_request
 from gambeson.wire.http_target import HeadError
 
 from .decision_plan import DecisionSettings
-from .login import risk_of
+from .judgement import risk_of
 from .networks import prefix
 
 if TYPE_CHECKING:
@@ -245,7 +247,14 @@ class DecisionApi:
         country = countries.of(prefix(access.source)) if countries is not None else ""
         account = door.index.account_by_address.get(access.identity.claimed)
         risk = risk_of(door, access.source, access.identity, account, country, door.counting())
-        return replace(access, country=country, risk=risk.score)
+        cloud = door.settings.clouds.recognise(client_name(ask.device_id), access.source)
+        return replace(
+            access,
+            country=country,
+            risk=risk.score,
+            cloud=cloud.id if cloud is not None else "",
+            cloud_evidence=cloud.evidence.value if cloud is not None else "",
+        )
 
     def _decide(self, access: AccessRequest) -> Decision:
         door = self._door
@@ -284,6 +293,7 @@ class DecisionApi:
             "country": access.country,
             "risk": access.risk,
             "program": ask.device_id[:200],
+            **of_cloud(access),
         }
         self._door.recorder.record(
             kind, identity=access.identity, door=access.door, source=access.source, **(data | more)

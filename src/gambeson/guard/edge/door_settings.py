@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gambeson.guard.core.clouds import Clouds, load_clouds
 from gambeson.guard.core.throttle import ThrottleLimits
 from gambeson.model.access import Listener
 from gambeson.wire.autodiscover import MailServerName
@@ -110,6 +111,7 @@ class DoorSettings:
     upstream_roots: ssl.SSLContext | None = None  # for endpoints without CA or pin; None: the system's roots
     upstream_authorities: Mapping[str, str] = field(default_factory=dict)  # CA file's path: its PEM text
     countries: CountryTable | None = None  # None: no country is known
+    clouds: Clouds = field(default_factory=load_clouds)  # programs that read through one are recognised
     decision_api: DecisionSettings | None = None  # None: no engine of others asks
     directory: OpenDirectory | None = None  # who knows the passwords of accounts whose source is ldap
 

@@ -1,7 +1,7 @@
-"""One login: judge it, sign in at a mail server, hand the session over.
+"""One login: have it judged, sign in at a mail server, hand the session over.
 
-Every refusal takes the same time from the attempt on, whatever its cause, and a password that comes
-alone is looked at by nobody here: where policy lets it pass (observe and warn), it goes to the mail server as it is.
+Every refusal takes the same time from the attempt on, whatever its cause. A password that policy lets pass alone
+(observe and warn) goes to the mail server as it is.
 A mail server that refuses what the keeper gave us is our trouble, not the person's: they are told to
 come later, and the record says what happened.
 """
@@ -9,28 +9,23 @@ come later, and the record says what happened.
 from __future__ import annotations
 
 import asyncio
-import math
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gambeson.guard.core.decide import decide
-from gambeson.guard.core.identify import identify, presented
+from gambeson.guard.core.clouds import of_cloud
 from gambeson.guard.core.refusal import refusal, warning
-from gambeson.guard.core.risk import Risk, Signals, assess
 from gambeson.model import device_secret
-from gambeson.model.access import AccessRequest, DoorKind, Identity, Mechanism, Mode, RawLogin, Rung
-from gambeson.model.asset import Account
-from gambeson.model.decision import Decision, Opinion
+from gambeson.model.access import DoorKind, Mechanism, Mode, RawLogin, Rung
+from gambeson.model.decision import Opinion
 from gambeson.model.server import MailServer, SignIn
-from gambeson.model.snapshot import SnapshotIndex
 from gambeson.process.keeper_client import KeeperGone, KeeperRefused
-from gambeson.process.messages import CredentialAsk
+from gambeson.process.keeper_messages import CredentialAsk
 from gambeson.wire.dialogue import Origin, Ready, Refusal, UpstreamCredential
 from gambeson.wire.proxyproto import build_v2
 
 from .dialogues import client_dialogue
 from .identity.source import Verdict
+from .judgement import Judgement, judge
 from .password import beside_certificate
 from .routes import in_order, targets
 from .upstream import SignInFailed, Unreachable, UpstreamSide, sign_in
@@ -58,40 +53,6 @@ _WRONG_BESIDE_CERTIFICATE = Refusal(
 _PASSWORD_MECHANISMS = (Mechanism.PLAIN, Mechanism.LOGIN, Mechanism.USER_PASS, Mechanism.IMAP_LOGIN)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Which door a login came to, and from where."""
-
-    door: DoorKind
-    source: str
-    source_prefix: str
-    encrypted: bool = True
-    sni: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What came of looking at a login: everything later steps need, and the snapshot it was made with."""
-
-    raw: RawLogin
-    request: AccessRequest
-    decision: Decision
-    index: SnapshotIndex
-    account: Account | None  # proven, or merely claimed where only observed: it routes, it proves nothing
-    shown: str  # public id of the credential that was shown, good or not: the throttle counts by it
-    risk: Risk
-
-    @property
-    def identity(self) -> Identity:
-        """Who it is, as far as proven."""
-        return self.request.identity
-
-    @property
-    def proven(self) -> bool:
-        """A credential of ours proved it. Otherwise the mail server is to check the client's own password."""
-        return bool(self.identity.account) and not self.decision.as_is
-
-
 class _Temporary(Exception):  # noqa: N818 - an outcome
     """Not now, and through no fault of the person. ``why`` is for the record, ``answer`` for the person."""
 
@@ -110,77 +71,6 @@ class _Wrong(Exception):  # noqa: N818 - an outcome
         super().__init__(failure)
         self.failure = failure
         self.answer = answer
-
-
-def judge(
-    door: Door, session: ClientSession, raw: RawLogin, throttled: str | None = None
-) -> Judgement | None:
-    """Identify and decide. None where nobody can be judged: no key or no snapshot yet. ``throttled`` is what the
-    throttle said of this attempt before, None where it is to be asked (which counts the attempt)."""
-    index, key = door.index, door.device_key
-    if index is None or not key:
-        return None
-    place = Place(session.listener.kind.door, session.source, session.source_prefix, session.tls, session.sni)
-    domain = door.settings.default_domain
-    identity = identify(raw, session.fingerprint, index, key, time.time(), domain)
-    return weigh(door, index, raw, session.fingerprint, identity, place, throttled)
-
-
-def weigh(
-    door: Door,
-    index: SnapshotIndex,
-    raw: RawLogin,
-    fingerprint: str,
-    identity: Identity,
-    place: Place,
-    throttled: str | None = None,
-) -> Judgement:
-    """Count the attempt, weigh its risk, and decide. ``throttled`` as in :func:`judge`."""
-    now, counted = time.time(), door.counting()
-    proven = index.credential.get(identity.credential) if identity.credential else None
-    shown = proven.public_id if proven is not None else presented(raw, fingerprint)
-    if throttled is None:
-        throttled = door.throttle.check(
-            place.source, identity.claimed, shown, bool(identity.account), counted
-        )
-    account = index.account.get(identity.account) or index.account_by_address.get(identity.claimed)
-    countries = door.settings.countries
-    country = countries.of(place.source_prefix) if countries is not None else ""
-    risk = risk_of(door, place.source, identity, account, country, counted)
-    request = AccessRequest(
-        door=place.door,
-        identity=identity,
-        source=place.source,
-        encrypted=place.encrypted,
-        country=country,
-        risk=risk.score,
-        throttled=throttled,
-        sni=place.sni,
-    )
-    # The age is the door's own measure, which a clock that is set forward or back does not change.
-    stale = door.snapshot_age() > door.settings.snapshot_max_age
-    decision = decide(request, index, now, max_age=-1.0 if stale else math.inf)
-    return Judgement(raw, request, decision, index, account, shown, risk)
-
-
-def risk_of(
-    door: Door, source: str, identity: Identity, account: Account | None, country: str, now: float
-) -> Risk:
-    """Looks only: what is remembered changes when somebody got in."""
-    known_network, failures = door.throttle.standing(source, identity.claimed, now)
-    seen = door.sightings.of(account.id if account is not None else "", identity.credential)
-    return assess(
-        Signals(
-            known_network=known_network,
-            failures=failures,
-            first_use=bool(identity.credential) and not seen.used,
-            country=country,
-            countries=seen.countries,
-            last_country=seen.last_country,
-            used_in=seen.used_in,
-            used_ago=now - seen.used_at,
-        )
-    )
 
 
 async def log_in(door: Door, session: ClientSession, raw: RawLogin) -> None:
@@ -308,6 +198,7 @@ def _record(door: Door, session: ClientSession, judgement: Judgement, kind: str,
         risk=judgement.risk.score,
         risk_reasons=list(judgement.risk.reasons),
         program=session.program,
+        **of_cloud(judgement.request),
         **data,
     )
 

@@ -26,7 +26,7 @@ from gambeson.process.keeper_client import DoorKeeper, KeeperGone, KeeperRefused
 from gambeson.process.messages import KillAsk, SessionInfo
 from gambeson.process.worker_link import WorkerLink
 
-from .door import DoorServer
+from .door_server import DoorServer
 from .door_settings import DoorSettings
 from .plan import DoorPlan, PlanError
 from .web.exchange import install

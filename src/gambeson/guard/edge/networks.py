@@ -6,6 +6,7 @@ takes a whole /64 for IPv6, because that is what one customer gets.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Iterable
 
@@ -29,6 +30,12 @@ def prefix(address: str) -> str:
         return str(ipaddress.IPv6Network((address, 64), strict=False))
     except ValueError:
         return address
+
+
+def own_address(transport: asyncio.BaseTransport | None) -> tuple[str, int]:
+    """Our own address and port that a client came to; of a Unix socket, or none, the loopback address."""
+    name = transport.get_extra_info("sockname") if transport is not None else None
+    return (canonical(name[0]), name[1]) if isinstance(name, tuple) else ("127.0.0.1", 0)
 
 
 class Networks:

@@ -16,14 +16,14 @@ from gambeson.model.access import Mechanism, Rung
 from gambeson.model.asset import Account, DeviceState, IdentitySource
 from gambeson.model.server import SignIn
 from gambeson.process.keeper_client import KeeperGone, KeeperRefused
-from gambeson.process.messages import PasswordAsk
+from gambeson.process.keeper_messages import PasswordAsk
 
 from .identity.source import Verdict, sendable
 from .routes import targets
 
 if TYPE_CHECKING:
     from .door import Door
-    from .login import Judgement
+    from .judgement import Judgement
     from .session import ClientSession
 
 NO_DIRECTORY = "the account's password is in a directory, and no ldap.url is set"

@@ -15,9 +15,11 @@ from typing import Any
 
 import msgspec
 
+from gambeson.guard.core.clouds import CloudError
 from gambeson.guard.core.throttle import ThrottleLimits
 from gambeson.wire.autodiscover import MailServerName
 
+from .clouds import read_clouds
 from .countries import CountryTable, CountryTableError
 from .decision_plan import DecisionPlan, DecisionPlanError, open_decision_plan
 from .directory import DirectoryPlan, OpenError, open_directory
@@ -49,7 +51,8 @@ class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """See :class:`DoorSettings` for the fields of the same name. ``device_authority`` is the path of the
     authority's PEM file, empty for no client certificates. ``upstream_authorities`` are the paths of CA files
     that mail servers' endpoints name: they are read here, because later no file is opened any more. So is
-    ``country_table``, the path of an MMDB file (empty: no country is known).
+    ``country_table``, the path of an MMDB file (empty: no country is known), and ``clouds``, a folder with files of
+    cloud services (empty: what comes with Gambeson).
     ``minimum_tls`` is ``1.2`` or ``1.3``. ``web_certificates`` are those of https listeners, where only the names of
     devices may ask for a certificate (a browser that is asked shows its owner a puzzle); none: ``certificates``."""
 
@@ -72,6 +75,7 @@ class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     mail_names: tuple[MailServerName, ...] = ()
     throttle: ThrottleLimits = ThrottleLimits()
     country_table: str = ""
+    clouds: str = ""
     directory: DirectoryPlan | None = None
     decision_api: DecisionPlan | None = None
 
@@ -115,8 +119,9 @@ class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         try:
             directory = open_directory(self.directory) if self.directory is not None else None
             countries = CountryTable(self.country_table) if self.country_table else None
+            clouds = read_clouds(self.clouds)
             api = open_decision_plan(self.decision_api) if self.decision_api is not None else None
-        except (OpenError, CountryTableError, DecisionPlanError) as error:
+        except (OpenError, CountryTableError, CloudError, DecisionPlanError) as error:
             raise PlanError(str(error)) from None
         return DoorSettings(
             hostname=self.hostname,
@@ -138,6 +143,7 @@ class DoorPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             upstream_roots=client_context(),
             upstream_authorities={path: _read(path) for path in self.upstream_authorities},
             countries=countries,
+            clouds=clouds,
             directory=directory,
             decision_api=api,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gambeson.process.messages import CredentialAsk, PasswordAsk
+from gambeson.process.keeper_messages import CredentialAsk, PasswordAsk
 from gambeson.wire.dialogue import UpstreamCredential
 
 

@@ -29,9 +29,9 @@ from gambeson.wire.limits import MAX_PENDING
 
 from .dialogues import client_id, helo, program, server_dialogue, set_external
 from .door_settings import ListenerSettings
-from .networks import canonical, prefix
+from .networks import own_address, prefix
 from .splice import bound
-from .tls import fingerprint, peer_certificate, server_name
+from .tls import shown_in
 
 if TYPE_CHECKING:
     from .door import Door
@@ -121,8 +121,7 @@ class ClientSession(asyncio.Protocol):
     @property
     def local(self) -> tuple[str, int]:
         """Our own address that the client came to; of a Unix socket the loopback address."""
-        name = self.transport.get_extra_info("sockname") if self.transport is not None else None
-        return (canonical(name[0]), name[1]) if isinstance(name, tuple) else ("127.0.0.1", 0)
+        return own_address(self.transport)
 
     # -- asyncio's side
 
@@ -286,11 +285,7 @@ class ClientSession(asyncio.Protocol):
         if self._listener.edge:
             return  # the edge's header has told
         assert self.transport is not None
-        handshake = self.transport.get_extra_info("ssl_object")
-        self.tls = handshake is not None
-        self.certificate = peer_certificate(handshake)
-        self.fingerprint = fingerprint(self.certificate)
-        self.sni = server_name(handshake)
+        self.tls, self.certificate, self.fingerprint, self.sni = shown_in(self.transport)
 
     async def _upgrade(self) -> None:
         door = self._door

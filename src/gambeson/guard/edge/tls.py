@@ -9,9 +9,12 @@ a TLS alert, because a handshake with a certificate that does not verify proves 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import ssl
 from collections.abc import Mapping
+
+from .direct_tls import DirectSSLObject
 
 _CIPHERS_1_2 = "ECDHE+AESGCM:ECDHE+CHACHA20"  # RFC 9325 section 4.2; 1.3 has its own list
 _SNI = "gambeson_sni"  # attribute on the handshake's SSLObject
@@ -25,6 +28,7 @@ def server_context(certificate: str, key: str, device_authority: str = "") -> ss
     """A context for one certificate chain and key (PEM file paths); ``device_authority`` is the PEM text of the
     authority whose client certificates count. Raises TlsError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslobject_class = DirectSSLObject
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS_1_2)
     context.options |= (
@@ -55,6 +59,7 @@ def client_context(ca: str = "", authorities: str = "") -> ssl.SSLContext:
     Small organisations' own authorities lack it often, and which Python runs must not decide whether mail flows.
     """
     context = ssl.create_default_context(cafile=ca or None, cadata=authorities or None)
+    context.sslobject_class = DirectSSLObject
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
@@ -107,3 +112,11 @@ def peer_certificate(handshake: ssl.SSLObject | None) -> bytes:
 def fingerprint(certificate: bytes) -> str:
     """Lower-case hex SHA-256 of a DER certificate; empty for none."""
     return hashlib.sha256(certificate).hexdigest() if certificate else ""
+
+
+def shown_in(transport: asyncio.BaseTransport) -> tuple[bool, bytes, str, str]:
+    """What a client's handshake has shown: whether there was one, the certificate, its fingerprint, the name that was
+    asked for."""
+    handshake = transport.get_extra_info("ssl_object")
+    certificate = peer_certificate(handshake)
+    return handshake is not None, certificate, fingerprint(certificate), server_name(handshake)

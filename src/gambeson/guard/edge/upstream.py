@@ -20,6 +20,7 @@ from gambeson.model.server import Endpoint, UpstreamTls
 from gambeson.wire.dialogue import ClientDialogue, Close, Command, Failed, Ready, Send, StartTls
 from gambeson.wire.limits import MAX_PENDING
 
+from .direct_tls import DirectSSLObject
 from .tls import fingerprint, peer_certificate
 from .within import Within
 
@@ -75,6 +76,7 @@ class UpstreamTrust:
         if not endpoint.pin and not endpoint.ca and self._roots is not None:
             return self._roots
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.sslobject_class = DirectSSLObject
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
         if endpoint.pin:

@@ -10,6 +10,7 @@ import pytest
 
 from gambeson.guard.edge.walk.canary import LIFE_SECONDS, CanaryDevices
 from gambeson.model.access import MAIL_DOORS
+from gambeson.store.authenticators import AuthenticatorKind
 from gambeson.store.control import Store
 from gambeson.store.errors import StoreLocked
 from gambeson.store.tenant import OrganisationStore
@@ -95,3 +96,45 @@ def test_the_next_walk_takes_away_what_a_killed_one_left_once_it_has_expired(
     assert canary(organisation).sweep(now) == 0
     assert canary(organisation).sweep(now + LIFE_SECONDS + 5) == 8
     assert [device.id for device in organisation.devices.list()] == [mine.id]
+
+
+def passkeys(organisation: OrganisationStore) -> list[str]:
+    return [one.name for one in organisation.authenticators.named("")]
+
+
+def signed_in(organisation: OrganisationStore, number: int, agent: str) -> str:
+    account = organisation.accounts.find(NAME).id
+    secret, at = bytes([number]) * 32, time.time()
+    return organisation.web_sessions.open(account, "device-key", secret, agent=agent, by=BY, at=at).id
+
+
+def test_its_passkey_and_its_sessions_go_and_nobody_elses(organisation: OrganisationStore) -> None:
+    account = organisation.accounts.find(NAME).id
+    mine = AuthenticatorKind.PASSKEY
+    organisation.authenticators.add(
+        account, mine, name="guard walk of the castle", public_id=b"x", public_key=b"y", by=BY, at=1.0
+    )
+    devices, other = canary(organisation), canary(organisation)
+    devices.passkey()
+    other.passkey()
+    signed_in(organisation, 1, "gambeson-walk")
+    browser = signed_in(organisation, 2, "Firefox")
+    assert len(passkeys(organisation)) == 3
+    devices.take_away()
+    assert len(passkeys(organisation)) == 2  # that of a walk beside it stays
+    assert [s.id for s in organisation.web_sessions.list(account, time.time())] == [browser]
+    other.take_away()
+    assert passkeys(organisation) == ["guard walk of the castle"]
+    told = [entry.action for entry in organisation.audit()]
+    assert told.count("authenticator.removed") == 2
+
+
+def test_what_a_killed_walk_left_goes_with_the_next(organisation: OrganisationStore) -> None:
+    canary(organisation).passkey()
+    signed_in(organisation, 1, "gambeson-walk")
+    next_one, now = canary(organisation), time.time()
+    next_one.sweep(now)
+    assert len(passkeys(organisation)) == 1  # it may be a walk that is under way
+    next_one.sweep(now + LIFE_SECONDS + 1)
+    assert passkeys(organisation) == []
+    assert not organisation.web_sessions.list(None, time.time())

@@ -16,13 +16,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from gambeson.guard.core.walk import Outcome, Place, Role
 from gambeson.guard.core.walk_plan import Canary
 from gambeson.guard.edge.recipes import RECIPES, Facts, RecipeError
 from gambeson.guard.edge.walk.tour import walk
 from gambeson.model.access import Listener, Rung
+from gambeson.process.signin.token import token
 from peers.dovecot import Dovecot, missing
+from peers.gambeson import free_ports
 from peers.process import free_port
 
 needs_dovecot = [
@@ -92,7 +96,8 @@ class TestRecipe:
 
     pytestmark = needs_dovecot
 
-    def test_no_side_door_and_the_canary_reads_mail(self) -> None:
+    @pytest.mark.parametrize("more", [(), ("--webmail",)])
+    def test_no_side_door_and_the_canary_reads_mail(self, more: tuple[str, ...]) -> None:
         folder = Path(tempfile.mkdtemp(prefix="gw-", dir="/tmp"))
         folder.chmod(0o755)
         ports = {word: free_port() for word in ("10143", "10110", "14190")}
@@ -105,7 +110,7 @@ class TestRecipe:
             wrote = _guard(
                 folder / "data",
                 *("export", "dovecot", "--out", str(folder / "recipe"), "--etc", str(folder / "recipe")),
-                *("--audience", "dovecot-1"),
+                *("--audience", "dovecot-1", *more),
             )
             assert wrote[0] == 0
             _use_recipe(doors, folder / "recipe", ports)
@@ -122,14 +127,61 @@ class TestRecipe:
             entered = {r["where"] for r in found["records"] if r["outcome"] == "entered"}
             assert entered == {"imap", "imaps", "pop3", "pop3s", "sieve"}
             assert all(r["control"] for r in found["records"] if r["outcome"] == "entered")
-            asked = {r["where"] for r in found["records"] if r["mechanism"] == "CRAM-MD5"}
-            assert asked >= {f"127.0.0.1:{port}" for port in ports.values()}
+            behind = {f"127.0.0.1:{port}" for port in ports.values()}
+            for mechanism in ("CRAM-MD5", "PLAIN"):  # the second is what a webmail needs
+                tried = [r for r in found["records"] if r["mechanism"] == mechanism and r["where"] in behind]
+                assert {r["where"] for r in tried} == behind
+                assert not [r for r in tried if r["outcome"] == "entered"]
         finally:
             if process is not None:
                 process.terminate()
                 process.wait(20)
             shutil.rmtree(folder, ignore_errors=True)
             shutil.rmtree(doors.root, ignore_errors=True)
+
+
+class TestWebmail:
+    """What a webmail does at a Dovecot with the recipe: LOGIN, with the door's token as the password."""
+
+    pytestmark = needs_dovecot
+
+    @pytest.mark.parametrize("webmail", [True, False])
+    def test_a_token_opens_and_a_password_does_not(self, webmail: bool) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="gw-", dir="/tmp"))
+        key = ec.generate_private_key(ec.SECP256R1())
+        public = key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        facts = Facts(
+            audience="webmail-1", kid="k1", token_key=public.decode(), etc=str(folder), webmail=webmail
+        )
+        for name, body in RECIPES["dovecot"](facts).items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(body)
+        ports = {word: free_port() for word in ("10143", "10110", "14190")}
+        server = Dovecot(users={ANNA: "pass word"})
+        try:
+            _use_recipe(server, folder, ports)
+            with server:
+                good = token(ANNA, "webmail-1", "gambeson", key, "k1", time.time())
+                other = token(ANNA, "elsewhere", "gambeson", key, "k1", time.time())
+                said = {what: _login(ports["10143"], ANNA, what) for what in (good, other, "pass word", "")}
+            assert [line[:4] for line in said.values()] == ["a OK" if webmail else "a NO", *["a NO"] * 3]
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _login(port: int, name: str, password: str) -> str:
+    """The tagged answer to LOGIN, as Roundcube sends it: on loopback, without TLS."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as sock, sock.makefile("rwb") as stream:
+        stream.readline()
+        stream.write(f'a LOGIN "{name}" "{password}"\r\n'.encode())
+        stream.flush()
+        while line := stream.readline():
+            if line.startswith(b"a "):
+                return line.decode().strip()
+    raise AssertionError("Dovecot hung up")
 
 
 def _use_recipe(server: Dovecot, recipe: Path, ports: dict[str, int]) -> None:
@@ -154,33 +206,17 @@ def _use_recipe(server: Dovecot, recipe: Path, ports: dict[str, int]) -> None:
 
 
 def _up(data: Path, ports: dict[str, int]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "gambeson", "up", "--data", str(data), "--ports-from", str(_nine_free())]
+    command = [sys.executable, "-m", "gambeson", "up", "--data", str(data), "--ports-from", str(free_ports())]
     command += ["--mail-server", f"imap+plain://127.0.0.1:{ports['10143']}", "--audience", "dovecot-1"]
     command += ["--pop3-server", f"pop3+plain://127.0.0.1:{ports['10110']}"]
     command += ["--sieve-server", f"sieve+plain://127.0.0.1:{ports['14190']}"]
     process = subprocess.Popen(command, env=SOURCE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while not (data / "run" / "ready.json").exists():
         assert process.poll() is None, "gambeson up ended"
         assert time.monotonic() < until, "gambeson up did not get ready"
         time.sleep(0.1)
     return process
-
-
-def _nine_free() -> int:
-    for first in range(21500, 21980, 10):
-        held = []
-        try:
-            for port in range(first, first + 9):
-                held.append(socket.create_server(("127.0.0.1", port)))
-        except OSError:
-            continue
-        else:
-            return first
-        finally:
-            for sock in held:
-                sock.close()
-    raise AssertionError("no nine ports in a row are free")
 
 
 def _guard(data: Path, *words: str) -> tuple[int, dict]:

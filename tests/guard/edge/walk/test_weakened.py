@@ -12,7 +12,7 @@ from gambeson.guard.core import identify as identify_module
 from gambeson.guard.core.prove import prove
 from gambeson.guard.core.walk import Outcome, Place, Role, side_doors
 from gambeson.guard.core.walk_plan import Canary, Held
-from gambeson.guard.edge import login as login_module
+from gambeson.guard.edge import judgement as judgement_module
 from gambeson.guard.edge.walk.policy import openings
 from gambeson.guard.edge.walk.tour import walk
 from gambeson.model import device_secret
@@ -123,7 +123,7 @@ def test_an_exception_that_has_ended_opens_nothing() -> None:
 
 def test_an_exception_that_has_ended_and_is_still_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     real = decide_module.decide
-    monkeypatch.setattr(login_module, "decide", lambda r, i, now, max_age: real(r, i, now - 120, max_age))
+    monkeypatch.setattr(judgement_module, "decide", lambda r, i, now, max_age: real(r, i, now - 120, max_age))
     assert walked(lambda s: with_policy(s, exceptions=(exception(time.time() - 60),))) == {"password"}
 
 

@@ -10,24 +10,27 @@ import pytest
 
 from gambeson.guard.core import decide as decide_module
 from gambeson.guard.core import identify as identify_module
-from gambeson.guard.core.walk import Outcome, Place, Role, side_doors, untried
+from gambeson.guard.core.session_token import SESSION_PREFIX, Claims, octets, token
+from gambeson.guard.core.walk import Kind, Outcome, Place, Record, Role, side_doors, untried
 from gambeson.guard.core.walk_http import WEB_RULES
+from gambeson.guard.core.walk_http_maker import SESSION, WebWalk
 from gambeson.guard.core.walk_http_past import PastTheDoors, back_end_attempts
-from gambeson.guard.core.walk_http_plan import plans
+from gambeson.guard.core.walk_http_plan import Plan, plans
 from gambeson.guard.core.walk_http_portal import portal_attempts
 from gambeson.guard.core.walk_shields import measured
 from gambeson.guard.core.web.shields import ShieldSet, load_shields
-from gambeson.guard.edge import login as login_module
+from gambeson.guard.edge import judgement as judgement_module
 from gambeson.guard.edge.walk.http_places import of_endpoint
 from gambeson.guard.edge.web import sessions as sessions_module
 from gambeson.guard.edge.web.connection import WebConnection
 from gambeson.model.access import DoorKind, Listener, Mode, Rung
 from gambeson.model.finding import Severity
 from gambeson.model.rule import ModeEntry, PolicyException
-from gambeson.model.web import Product, WebSignIn
+from gambeson.model.web import Product, Site, WebSignIn
 from guard.edge.doors import organisation
+from guard.edge.web.gates import keys
 
-from .webstage import ALICE, CANARY, DEVICES, PORTAL, UPSTREAM_PASSWORD, leaky, rules, walked, wide
+from .webstage import ALICE, CANARY, DEVICES, MAIL, PORTAL, UPSTREAM_PASSWORD, leaky, rules, walked, wide
 
 EWS, EAS, OWA = DoorKind.EWS, DoorKind.EAS, DoorKind.OWA
 FOUND: set[str] = set()  # every kind that a test of this file planted and found
@@ -118,7 +121,7 @@ def test_an_exception_that_has_ended_opens_nothing() -> None:
 def test_an_exception_that_has_ended_and_is_still_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     real = decide_module.decide
     without_second_look(monkeypatch)
-    monkeypatch.setattr(login_module, "decide", lambda r, i, now, max_age: real(r, i, now - 120, max_age))
+    monkeypatch.setattr(judgement_module, "decide", lambda r, i, now, max_age: real(r, i, now - 120, max_age))
     finds(walked(with_policy(exceptions=(exception(time.time() - 60),))), "password", "reaches-server")
 
 
@@ -445,6 +448,42 @@ def test_a_certificate_that_nobody_registered() -> None:
     finds(
         leaky(lambda m, t, h, b, certificate: "200 OK" if certificate else "", at_door), "certificate-unknown"
     )
+
+
+def seen_with_a_session(shields: ShieldSet) -> list[Record]:
+    """Alice's own session, signed by the keeper's key, at the real gate with these shields."""
+
+    def around(walk: WebWalk, site: Site) -> list[Plan]:
+        now, named = time.time(), walk.named(MAIL)
+        claims = Claims(
+            "s1", "o1", "a1", ALICE, Rung.KNOWLEDGE_AND_CODE, named, now - 1, now + 600, now + 3600
+        )
+        signed = octets(claims)
+        value = token(signed, keys().session.sign(SESSION_PREFIX + signed))
+        made = plans(replace(walk, sessions={MAIL: f"{SESSION}={value}"}))
+        few = (Kind.SHIELD, Kind.SHIELD_ANSWER)
+        return [(where, tuple(one for one in plan if one.kind in few)) for where, plan in made]
+
+    return walked(shields=shields, around=around)
+
+
+def test_pages_that_come_without_what_a_shield_adds() -> None:
+    (mail_script,) = [one for one in load_shields().shields if one.answers]
+    idle = replace(mail_script, answers=())
+    records = seen_with_a_session(
+        ShieldSet([idle if s is mail_script else s for s in load_shields().shields])
+    )
+    finds(records, "shield-answer-missing")
+    told = {one.shield: one for one in measured(records, load_shields().shields)}[mail_script.id]
+    assert (told.door, told.answer, told.effective) == ("held", "missing", False)
+
+
+def test_pages_that_come_with_what_a_shield_adds() -> None:
+    records = seen_with_a_session(load_shields())
+    assert rules(records) == set()
+    answers = {one.shield: one.answer for one in measured(records, load_shields().shields)}
+    assert answers.pop("owa-mail-script") == "observed"
+    assert set(answers.values()) == {"none"}
 
 
 def test_at_least_twenty_kinds_were_planted_and_every_rule_of_the_web() -> None:

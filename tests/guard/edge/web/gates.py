@@ -41,6 +41,7 @@ from gambeson.model.server import Endpoint
 from gambeson.model.session_token import read, split
 from gambeson.model.snapshot import Snapshot, SnapshotIndex
 from gambeson.model.web import Product, Site, WebRequest, WebSignIn
+from gambeson.process import keeper_messages as k
 from gambeson.process import messages as m
 from gambeson.process.channel import Channel
 from gambeson.process.keeper_client import DoorKeeper
@@ -273,7 +274,7 @@ class Gates:
         self.keeper_asked: list[Any] = []
         ours, theirs = pair()
         self._channels = [
-            Channel(theirs, m.KeeperHello | m.CredentialAsk, self._keeper, name="doors", take_fds=False)
+            Channel(theirs, k.KeeperHello | k.CredentialAsk, self._keeper, name="doors", take_fds=False)
         ]
         self.keeper = DoorKeeper(ours)
         self.console = Console(keys())

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
 
+from gambeson.guard.core.clouds import with_files
 from gambeson.guard.core.notice import causes
+from gambeson.guard.core.web import eas as eas_core
 from gambeson.guard.core.web.clients import load_clients
 from gambeson.guard.core.web.verdict import Answer, Forward
 from gambeson.guard.edge.web.exchange import install
 from gambeson.model import device_secret
-from gambeson.model.access import DoorKind
+from gambeson.model.access import DoorKind, Mode
 from gambeson.model.asset import Credential, CredentialKind, Device, DeviceState
+from gambeson.model.rule import ModeEntry
 from gambeson.playground.exchange import autodiscover as emulator
 from gambeson.process.sealing import account_context
 from gambeson.wire.autodiscover import MOBILESYNC, OUTLOOK, MailServerName
@@ -30,7 +34,6 @@ from guard.edge.web.gates import (
     ask,
     basic,
     basic_of,
-    exchange,
     keys,
     run,
     snapshot,
@@ -97,6 +100,68 @@ def test_the_first_device_id_is_pinned_and_another_one_refused() -> None:
         assert (refused.data["device_id"], refused.data["why"]) == ("OTHER", "eas-other-device")
 
     lanes(talk)
+
+
+def test_the_first_device_id_is_the_snapshots_where_it_has_one() -> None:
+    async def talk(gates: Gates) -> None:
+        # Another door saw SEC1 first, or this one before it was started anew.
+        assert (await gates.answer(eas(device="OTHER"))).reason == "eas-other-device"
+        await gates.forward(eas())
+        gates.use(snapshot(2))  # an administrator forgot it: whoever comes next is the first
+        await gates.forward(eas(device="OTHER"))
+        assert (await gates.answer(eas())).reason == "eas-other-device"
+
+    lanes(talk, snapshot(1, eas_firsts=(("c-d1", "sec1"),)))
+
+
+def test_two_doors_that_saw_different_ones_agree_with_the_snapshot() -> None:
+    async def talk(gates: Gates) -> None:
+        await gates.forward(eas(device="OTHER"))  # this door's first, while SEC1 came to another one
+        (seen,) = gates.events("door.eas.device")
+        assert (seen.data["credential"], seen.data["device_id"]) == ("c-d1", "OTHER")
+        gates.use(snapshot(2, eas_firsts=(("c-d1", "sec1"),)))
+        assert (await gates.answer(eas(device="OTHER"))).reason == "eas-other-device"
+        await gates.forward(eas())
+
+    lanes(talk)
+
+
+def test_twenty_device_ids_of_an_account_count_over_all_doors() -> None:
+    """Nineteen of other credentials and one that was allowed: one more is too many, those before are served."""
+    many, of = snapshot().credentials[0], range(eas_core.MAX_DEVICES - 1)
+    devices = tuple(Device(f"e{n}", "o", "a1", f"phone {n}", doors=ALL) for n in of)
+    credentials = tuple(replace(many, id=f"ce{n}", device=f"e{n}", public_id=f"p{n}") for n in of)
+    made = snapshot(
+        1,
+        devices=(*snapshot().devices, *devices),
+        credentials=(*snapshot().credentials, *credentials),
+        eas_devices=(("a1", "spare", "allowed"),),
+        eas_firsts=tuple((f"ce{n}", f"old{n}") for n in of),
+    )
+
+    async def talk(gates: Gates) -> None:
+        answer = await gates.answer(eas())
+        assert (answer.reason, read(answer.body).value("Status")) == ("eas-too-many-devices 177", "177")
+        gates.use(replace(made, number=2, eas_firsts=(*made.eas_firsts, ("c-d1", "sec1"))))
+        await gates.forward(eas())
+        gates.use(replace(made, number=3, eas_firsts=made.eas_firsts[1:]))  # one of them was revoked
+        await gates.forward(eas())
+
+    lanes(talk, made)
+
+
+def test_a_password_pins_no_device_id() -> None:
+    """While a door observes, two people with passwords have a phone each."""
+    modes = tuple(ModeEntry(DoorKind.EAS, Mode.OBSERVE, time.time() + 60) for _ in range(1))
+    base = snapshot()
+    policies = tuple(replace(p, modes=modes) for p in base.policies)
+
+    async def talk(gates: Gates) -> None:
+        for who, name, phone in (("alma@example.org", "alma", "AAA1"), ("bob@example.org", "bob", "BBB1")):
+            verdict = await gates.judge(eas(device=phone, who=basic(who, "a password"), user=name))
+            assert isinstance(verdict, Forward), verdict
+
+    lanes(talk, replace(base, policies=policies))
 
 
 def test_an_administrators_word_on_a_device_id() -> None:
@@ -268,18 +333,61 @@ def test_without_a_credential_ews_never_gets_so_far() -> None:
     lanes(talk)
 
 
+OWN_CLOUD = """name = "A test's cloud"
+source = "this test"
+dated = "2026-01-01"
+networks = ["198.51.100.0/24"]
+"""
+FROM_CLOUD, FROM_HOME = "198.51.100.9", "203.0.113.77"
+
+
+def letting_in(*clouds: str, number: int = 1):
+    first, *others = snapshot().organisations
+    return snapshot(number, organisations=(replace(first, clouds=clouds), *others))
+
+
+@pytest.mark.parametrize(
+    ("agent", "source", "evidence"),
+    [
+        (CLOUD, FROM_HOME, "agent"),
+        (PHONE, FROM_CLOUD, "network"),
+        (CLOUD, FROM_CLOUD, "both"),
+        (PHONE, FROM_HOME, ""),
+    ],
+)
 @pytest.mark.parametrize("allowed", [False, True])
-def test_cloud_programs_are_the_sites_to_allow(allowed: bool) -> None:
+def test_programs_through_a_cloud_are_the_organisations_to_allow(
+    agent: str, source: str, evidence: str, allowed: bool
+) -> None:
     async def talk(gates: Gates) -> None:
-        verdict = await gates.judge(eas(agent=CLOUD))
-        assert isinstance(verdict, Forward) is allowed
-        if not allowed:
+        clouds = with_files({"microsoft.toml": OWN_CLOUD})
+        gates.door.settings = replace(gates.door.settings, clouds=clouds)
+        verdict = await gates.judge(replace(eas(agent=agent), source=source))
+        welcome = allowed or not evidence
+        assert isinstance(verdict, Forward) is welcome
+        if not welcome:
             assert isinstance(verdict, Answer)
             assert (verdict.status, verdict.reason) == (403, "cloud-client")
-        (event,) = gates.events("door.cloud.allowed" if allowed else "door.cloud.refused")
-        assert event.data["program"] == "Outlook for iOS and Android"
+            assert b"maker" in verdict.body
+        (event,) = gates.events("door.login.allowed" if welcome else "door.login.refused")
+        assert event.data.get("cloud_evidence", "") == evidence
+        assert event.data.get("cloud", "") == ("microsoft" if evidence else "")
+        assert evidence == "" or welcome or event.data["reason"] == "cloud-client"
 
-    lanes(talk, snapshot(sites=(exchange(cloud_clients=allowed),)))
+    lanes(talk, letting_in(*(("microsoft",) if allowed else ("another",))))
+
+
+def test_a_program_that_changes_its_name_on_a_connection_is_looked_at_anew() -> None:
+    async def talk(gates: Gates) -> None:
+        await gates.forward(eas())
+        assert (await gates.answer(eas(agent=CLOUD))).reason == "cloud-client"
+        gates.use(letting_in("microsoft", number=2))
+        await gates.forward(eas(agent=CLOUD))
+        gates.use(letting_in(number=3))
+        assert (await gates.answer(eas(agent=CLOUD))).reason == "cloud-client"
+        await gates.forward(eas())
+
+    lanes(talk)
 
 
 # -- Autodiscover

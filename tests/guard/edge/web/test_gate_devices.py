@@ -14,7 +14,7 @@ from gambeson.model.asset import DeviceState
 from gambeson.model.decision import Opinion
 from gambeson.model.rule import ModeEntry
 from gambeson.model.server import SignIn
-from gambeson.process.messages import CredentialAsk
+from gambeson.process.keeper_messages import CredentialAsk
 from guard.edge.web.gates import (
     ALMA,
     BOB,

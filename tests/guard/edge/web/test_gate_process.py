@@ -15,7 +15,7 @@ from gambeson.guard.edge.web.portal import Portal
 from gambeson.guard.edge.web.portal_link import PortalLink
 from gambeson.model.access import DoorKind, Listener
 from gambeson.model.server import Endpoint, UpstreamTls
-from gambeson.process import messages as m
+from gambeson.process import keeper_messages as k
 from gambeson.process.channel import Channel
 from gambeson.process.child import Peer
 from gambeson.process.family import WORKER
@@ -43,7 +43,7 @@ def test_a_door_process_gets_its_gate_and_both_keys():
         ours, theirs = pair()
         answering = Channel(
             theirs,
-            m.KeeperHello | m.CredentialAsk,
+            k.KeeperHello | k.CredentialAsk,
             lambda message, fds: core.answer("doors", "doors.1", message, time.time()),
         )
         keeper = DoorKeeper(ours)

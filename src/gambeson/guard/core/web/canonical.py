@@ -37,7 +37,9 @@ def plain(text: str) -> str:
     for _ in range(ROUNDS):
         before = text
         if "%" in text:
-            text = _ESCAPE.sub(_character, text)
+            text = unescaped(text)
+            if "%" not in text and text.isascii():
+                break
         if not text.isascii():
             text = _read_utf8(text).translate(_look_alikes())
         if text == before:
@@ -45,6 +47,26 @@ def plain(text: str) -> str:
     if "\x00" in text:
         text = text.replace("\x00", "")
     return text.lower()
+
+
+def unescaped(text: str) -> str:
+    """``text`` with its escapes (``%uXXXX`` too) read once, octet by octet."""
+    text = text.replace("%40", "@")  # of addresses; no escape can come of it or go by it
+    if "%" not in text:
+        return text
+    first, *rest = text.split("%")
+    made = [first]
+    for piece in rest:
+        sign = _SIGNS.get(piece[:2])
+        if sign is None:
+            return _ESCAPE.sub(_character, text)  # not so plain
+        made.append(sign)
+        made.append(piece[2:])
+    return "".join(made)
+
+
+_DIGITS = "0123456789abcdefABCDEF"
+_SIGNS = {high + low: chr(int(high + low, 16)) for high in _DIGITS for low in _DIGITS}
 
 
 def _read_utf8(text: str) -> str:

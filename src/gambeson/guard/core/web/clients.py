@@ -2,13 +2,11 @@
 
 What a program calls itself is a claim. It proves nothing, so it only narrows: a registered device that calls itself
 Outlook may ask EWS for what Outlook asks, one that calls itself nothing may ask nothing. Programs that read mail
-through their maker's cloud hold the credential there; they are recognised by what they call themselves, or by the
-network where the file names some, and refused unless the site allows them.
+through their maker's cloud name it: what that means is in ``guard/core/clouds.py``.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -25,7 +23,7 @@ MAX_AGENT = 512  # characters of a name that are looked at
 MAX_KNOWN = 512  # names whose program is kept
 NOT_TRIED = "not tried here"
 _REQUIRED = ("name", "doors", "protocols", "credentials", "rung", "steps", "source", "tried")
-_KEYS = frozenset((*_REQUIRED, "cloud", "agents", "samples", "networks", "operations", "breaks", "setup"))
+_KEYS = frozenset((*_REQUIRED, "cloud", "agents", "samples", "operations", "breaks", "setup"))
 _OPERATION = re.compile(r"[A-Z][A-Za-z]{2,63}\Z")
 
 
@@ -45,7 +43,7 @@ class SetUp(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Client:
     """One program. ``id`` is the file's name; ``doors`` it comes to; ``protocols`` for people; ``credentials`` it can
-    show; ``rung`` the best it reaches; ``cloud``: it reads through its maker's cloud, from ``networks`` where known;
+    show; ``rung`` the best it reaches; ``cloud``: the id of its maker's cloud where it reads through one, else empty;
     ``agents`` are patterns for the beginning of what it calls itself, ``samples`` such names; ``operations`` are the
     EWS operations it makes; ``setup`` is the way and ``steps`` what to do after the portal's "add a device"; ``breaks``
     that are known, ``source`` of this, and when it was last ``tried``."""
@@ -59,10 +57,9 @@ class Client:
     steps: tuple[str, ...]
     source: str
     tried: str
-    cloud: bool = False
+    cloud: str = ""
     agents: tuple[re.Pattern[str], ...] = ()
     samples: tuple[str, ...] = ()
-    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     operations: frozenset[str] = frozenset()
     breaks: tuple[str, ...] = ()
     setup: SetUp = SetUp.STEPS
@@ -73,35 +70,23 @@ class Clients:
 
     def __init__(self, clients: Iterable[Client]) -> None:
         self.all: tuple[Client, ...] = tuple(sorted(clients, key=lambda client: client.name.lower()))
-        self._in_networks = tuple(client for client in self.all if client.networks)
         self._known: dict[str, Client | None] = {}  # by what it calls itself
 
-    def recognise(self, agent: str, source: str = "") -> Client | None:
-        """The program that calls itself so; else the cloud program whose network ``source`` (an address) is in."""
+    def recognise(self, agent: str) -> Client | None:
+        """The program that calls itself so."""
         shown = agent[:MAX_AGENT].strip()
         if shown in self._known:
-            found = self._known[shown]
-        else:
-            found = next((c for c in self.all if shown and any(p.match(shown) for p in c.agents)), None)
-            if len(self._known) >= MAX_KNOWN:
-                self._known.clear()
-            self._known[shown] = found
-        return found if found is not None else self._by_network(source)
+            return self._known[shown]
+        found = next((c for c in self.all if shown and any(p.match(shown) for p in c.agents)), None)
+        if len(self._known) >= MAX_KNOWN:
+            self._known.clear()
+        self._known[shown] = found
+        return found
 
     def program(self, agent: str) -> str:
         """How a program is named in records: its name where it is known, else what it calls itself, shortened."""
         client = self.recognise(agent)
         return client.name if client is not None else " ".join(agent.split())[:120]
-
-    def _by_network(self, source: str) -> Client | None:
-        known = self._in_networks
-        if not source or not known:
-            return None
-        try:
-            address = ipaddress.ip_address(source)
-        except ValueError:
-            return None
-        return next((c for c in known if any(address in network for network in c.networks)), None)
 
 
 def parse_client(text: str, name: str) -> Client:
@@ -125,10 +110,9 @@ def parse_client(text: str, name: str) -> Client:
             steps=_texts(table, "steps"),
             source=_text(table, "source"),
             tried=_text(table, "tried"),
-            cloud=table.get("cloud", False) is True,
+            cloud=_text(table, "cloud") if "cloud" in table else "",
             agents=tuple(re.compile(pattern, re.IGNORECASE) for pattern in _texts(table, "agents")),
             samples=_texts(table, "samples"),
-            networks=tuple(ipaddress.ip_network(network) for network in _texts(table, "networks")),
             operations=frozenset(_texts(table, "operations")),
             breaks=_texts(table, "breaks"),
             setup=SetUp(table.get("setup", SetUp.STEPS)),
@@ -176,7 +160,7 @@ def document(clients: Clients) -> str:
     for one in clients.all:
         kinds = ", ".join(kind.value for kind in one.credentials)
         doors = ", ".join(door.value for door in one.doors)
-        cloud = "yes" if one.cloud else "no"
+        cloud = one.cloud or "no"
         out.append(
             f"| [{one.name}](#{one.id}) | {doors} | {kinds} | {one.rung.word} | {cloud} | {one.tried} |"
         )

@@ -24,6 +24,8 @@ MAX_PARAMETERS = 100
 MAX_MEMO = 1024  # header and cookie names whose answer is kept
 MAX_PATHS = 2048  # paths whose lines are kept
 KEPT_PATH = 256  # characters; longer ones are compared anew
+_NEVER = Lane.NEVER
+_OF_PEOPLE = (Lane.WEB, Lane.PUBLIC)
 _NEVER_UNLISTED = Route(Lane.NEVER, None, "unlisted")
 _NEVER_HEADER = Route(Lane.NEVER, None, "refused-header")
 _NEVER_COOKIE = Route(Lane.NEVER, None, "refused-cookie")
@@ -75,7 +77,7 @@ class Grammar:
             candidates = self._candidates(path)
         for line, route in candidates:
             if (not line.need or line.name in needs) and _fits(line, request):
-                if route.lane in (Lane.WEB, Lane.PUBLIC) and request.host in site.device_hosts:
+                if site.device_hosts and route.lane in _OF_PEOPLE and request.host in site.device_hosts:
                     return _NEVER_HOST
                 return route
         return _NEVER_UNLISTED
@@ -161,7 +163,7 @@ class Grammar:
 
 def _fits(line: Line, request: WebRequest) -> bool:
     """What the line asks besides the path and its ``need``."""
-    if line.lane is Lane.NEVER:
+    if line.lane is _NEVER:
         return not line.methods or request.method in line.methods
     if request.method not in line.methods or (request.body and request.method in ("GET", "HEAD")):
         return False
@@ -192,17 +194,19 @@ def _parameters_fit(line: Line, request: WebRequest) -> bool:
     if len(parameters) > MAX_PARAMETERS:
         return False
     seen = set()
+    named = line.parameters
     for name, value in parameters:
-        pattern = line.parameters.get(name)
-        # PHP makes a list of "_from[]" under the name "_from": a named parameter has no brackets.
-        if pattern is None and name.partition("[")[0] not in line.parameters and _NAME(name):
-            pattern = next((one for prefix, one in line.open if name.startswith(prefix)), None)
-        if pattern is None or not pattern.fullmatch(value):
-            return False
-        if name in seen and not name.endswith("[]"):
+        pattern = named.get(name)
+        if pattern is None:
+            # PHP makes a list of "_from[]" under the name "_from": a named parameter has no brackets.
+            if name.partition("[")[0] not in named and _NAME(name):
+                pattern = next((one for prefix, one in line.open if name.startswith(prefix)), None)
+            if pattern is None:
+                return False
+        if pattern.fullmatch(value) is None or (name in seen and not name.endswith("[]")):
             return False
         seen.add(name)
-    return all(name in seen for name in line.required)
+    return not line.required or seen.issuperset(line.required)
 
 
 _NAME = re.compile(r"[a-z0-9_-]{1,60}(?:\[[a-z0-9_-]{0,40}\])?").fullmatch

@@ -8,7 +8,6 @@ shield's, whatever else of it is still there to be seen.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -17,10 +16,12 @@ from typing import NamedTuple, TypeVar
 from gambeson.model.web import Product, WebRequest
 
 from .canonical import forms, path_forms, plain_path
+from .narrowing import Narrowed, narrowed
 from .shield_source import Condition, Shield
 from .shields import ShieldSet, any_of, headers_hold, holds
 
 _MAX_KEPT = 65_536  # methods and paths, programs and cookies, that are remembered
+_MAX_ALIVE = 64  # kinds of programs and cookies that are remembered of one path
 _SHIELD = "shield "
 K = TypeVar("K")
 V = TypeVar("V")
@@ -104,13 +105,16 @@ class Replayed:
         )
 
 
-class _Open(NamedTuple):
-    """What method, path, program and cookies leave open, by number: ``always``, and ``worded`` where one of ``words``
-    is in the url."""
+@dataclass(slots=True)
+class _Path:
+    """What one method and path leave open, by number: without a query, and with any; then by what program and cookies
+    leave open."""
 
-    always: tuple[int, ...]
-    worded: tuple[int, ...]
-    words: re.Pattern[str] | None
+    paths: tuple[str, ...]
+    bare: frozenset[int]
+    left: frozenset[int]
+    bare_open: dict[frozenset[int], tuple[int, ...]] = field(default_factory=dict)
+    opened: dict[frozenset[int], Narrowed] = field(default_factory=dict)
 
 
 class Screen:
@@ -120,9 +124,9 @@ class Screen:
         of = [shield for shield in shields.shields if product in (None, shield.product)]
         self._names = {shield.id: shield for shield in of}
         self._table = tuple((s, c) for s in of for c in s.conditions if c.body is None)
+        self._words = tuple(max(c.contains, key=len, default="") for _, c in self._table)
         self._heads: dict[tuple[object, ...], frozenset[int]] = {}
-        self._paths: dict[tuple[str, str], tuple[frozenset[int], frozenset[int]]] = {}
-        self._opens: dict[tuple[frozenset[int], frozenset[int]], _Open] = {}
+        self._paths: dict[tuple[str, str], _Path] = {}
 
     def matches(self, record: LogRecord) -> tuple[Shield, ...]:
         """Every shield that knows the request."""
@@ -131,36 +135,35 @@ class Screen:
         if kept is None:
             kept = self._path(record)
             _keep(self._paths, key, kept)
-        left = kept[1] if record.query else kept[0]
-        found = self._found(record, left) if left else ()
-        stopped = self._names.get(record.rule[len(_SHIELD) :]) if record.rule.startswith(_SHIELD) else None
+        found = self._found(record, kept) if (kept.left if record.query else kept.bare) else ()
+        if not record.rule.startswith(_SHIELD):
+            return found
+        stopped = self._names.get(record.rule[len(_SHIELD) :])
         return found if stopped is None or stopped in found else (*found, stopped)
 
-    def _found(self, record: LogRecord, left: frozenset[int]) -> tuple[Shield, ...]:
+    def _found(self, record: LogRecord, kept: _Path) -> tuple[Shield, ...]:
         key = (record.agent, record.cookies)
         alive = self._heads.get(key)
         if alive is None:
             alive = self._head(record)
             _keep(self._heads, key, alive)
-        pair = (left, alive)
-        open_ = self._opens.get(pair)
-        if open_ is None:
-            open_ = self._open(left & alive)
-            _keep(self._opens, pair, open_)
-        numbers = open_.always
-        if open_.words is not None:
-            paths = path_forms(record.path)
-            if record.query:  # a word may begin in the path and end in the query
-                query = plain_path(record.query)
-                paths = tuple([f"{path}?{query}" for path in paths])
-            url = paths[0] if len(paths) == 1 else " ".join(paths)
-            if open_.words.search(url):
-                numbers += open_.worded
+        if record.query:
+            opened = kept.opened.get(alive)
+            if opened is None:
+                opened = narrowed(kept.left, alive, self._words, kept.paths)
+                _keep(kept.opened, alive, opened, _MAX_ALIVE)
+            numbers = opened.of_query(plain_path(record.query))
+        else:
+            bare = kept.bare_open.get(alive)
+            if bare is None:
+                bare = tuple(sorted(kept.bare & alive))
+                _keep(kept.bare_open, alive, bare, _MAX_ALIVE)
+            numbers = bare
         if not numbers:
             return ()
         request = record.request()
         seen = forms(request)
-        found = [self._table[n] for n in sorted(numbers)]
+        found = [self._table[n] for n in numbers]
         return tuple(dict.fromkeys(s for s, c in found if holds(c, request, seen)))
 
     def _head(self, record: LogRecord) -> frozenset[int]:
@@ -169,22 +172,15 @@ class Screen:
         seen = forms(request)
         return frozenset(n for n, (_, one) in enumerate(self._table) if headers_hold(one, request, seen))
 
-    def _path(self, record: LogRecord) -> tuple[frozenset[int], frozenset[int]]:
-        """The conditions that method and path leave open: without a query, and with any."""
+    def _path(self, record: LogRecord) -> _Path:
+        """The conditions that method and path leave open."""
         paths, method = path_forms(record.path), record.method.upper()
         left = frozenset(
             n
             for n, (_, one) in enumerate(self._table)
             if (not one.methods or method in one.methods) and (one.path is None or any_of(one.path, paths))
         )
-        return frozenset(n for n in left if _bare(self._table[n][1], paths)), left
-
-    def _open(self, numbers: frozenset[int]) -> _Open:
-        words = {n: max(self._table[n][1].contains, key=len, default="") for n in numbers}
-        worded = tuple(n for n, word in words.items() if word)
-        pattern = "|".join(sorted({re.escape(words[n]) for n in worded}))
-        always = tuple(n for n, word in words.items() if not word)
-        return _Open(always, worded, re.compile(pattern) if worded else None)
+        return _Path(paths, frozenset(n for n in left if _bare(self._table[n][1], paths)), left)
 
 
 def _contained(condition: Condition, urls: Iterable[str]) -> bool:
@@ -199,8 +195,8 @@ def _bare(condition: Condition, paths: tuple[str, ...]) -> bool:
     return _contained(condition, paths) and (condition.url is None or any_of(condition.url, paths))
 
 
-def _keep(table: dict[K, V], key: K, value: V) -> None:
-    if len(table) >= _MAX_KEPT:
+def _keep(table: dict[K, V], key: K, value: V, most: int = _MAX_KEPT) -> None:
+    if len(table) >= most:
         table.clear()
     table[key] = value
 

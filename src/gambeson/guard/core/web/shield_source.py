@@ -148,6 +148,17 @@ class Shield:
         """The harmless shape that shows whether the shield is effective: the first positive case."""
         return self.positive[0]
 
+    @property
+    def page(self) -> Case | None:
+        """A page whose answer the shield changes, as a browser asks for it: the first such negative case. None where it
+        changes no answer."""
+        return next((case for case in self.negative if self.changes(case)), None)
+
+    def changes(self, case: Case) -> tuple[Answering, ...]:
+        """What is done to the answer of ``case``."""
+        path = case.target.partition("?")[0].lower()
+        return tuple(one for one in self.answers if one.path.search(path))
+
 
 def read_shield(text: str, name: str) -> Shield:
     """The shield in ``text``; ``name`` is the file's. Raises ShieldError."""
@@ -205,6 +216,8 @@ def _complete(shield: Shield) -> None:
         raise ValueError("a shield has a request condition or does something to answers")
     if not shield.positive or not shield.negative:
         raise ValueError("a shield has positive and negative cases")
+    if shield.answers and shield.page is None:
+        raise ValueError("a shield that changes answers has a negative case whose answer it changes")
 
 
 def _condition(item: dict[str, object]) -> Condition:
@@ -241,13 +254,18 @@ def _condition(item: dict[str, object]) -> Condition:
 
 
 def _answering(item: dict[str, object]) -> Answering:
-    _known(item, frozenset({"path", "set", "drop", "content_type"}))
+    _known(item, frozenset({"path", "set", "add", "drop", "content_type"}))
     action = ResponseAction(
-        tuple((name.lower(), str(value)) for name, value in _table(item.get("set", {})).items()),
+        _headers(item.get("set", {})),
         tuple(name.lower() for name in _texts(item.get("drop", []))),
         str(item.get("content_type", "")),
+        _headers(item.get("add", {})),
     )
     return Answering(re.compile(str(item["path"])), action)
+
+
+def _headers(value: object) -> tuple[tuple[str, str], ...]:
+    return tuple((name.lower(), str(text)) for name, text in _table(value).items())
 
 
 def _case(item: dict[str, object]) -> Case:

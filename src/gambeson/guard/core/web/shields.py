@@ -20,6 +20,7 @@ from gambeson.model.access import DoorKind
 from gambeson.model.web import Product, Site, WebRequest
 
 from .canonical import Forms, forms, path_forms, plain, plain_path, squeezed
+from .narrowing import Narrowed, narrowed
 from .shield_source import Condition, Shield, ShieldError, read_shield
 from .verdict import ResponseAction
 
@@ -56,7 +57,8 @@ class ShieldSet:
             id(table): tuple(max(one.contains, key=len, default="") for _, one in table)
             for table in (*self._heads.values(), *self._bodies.values())
         }
-        self._paths: dict[tuple[Product, bool, str, str], tuple[int, ...]] = {}
+        self._alive: dict[frozenset[int], frozenset[int]] = {}
+        self._paths: dict[tuple[Product, bool, str, str], Narrowed] = {}
         self._answers: dict[tuple[Product, str], tuple[ResponseAction, ...]] = {}
 
     def match(self, request: WebRequest, site: Site) -> ShieldHit | None:
@@ -79,35 +81,39 @@ class ShieldSet:
         product: Product,
         table: tuple[tuple[Shield, Condition], ...],
         body: bool,
-    ) -> list[int]:
+    ) -> tuple[int, ...]:
         """The conditions that may hold, by number: what headers and cookies alone rule out is kept beside them, what
         method and path alone rule out is kept by these, and of the rest the texts that must be in the url are there."""
-        alive: frozenset[int] | None = request.memo.get((self, product, body))
+        mine = (self, product, body)
+        alive: frozenset[int] | None = request.memo.get(mine)
         if alive is None:
             seen = forms(request)
             alive = frozenset(n for n, (_, one) in enumerate(table) if headers_hold(one, request, seen))
-            request.memo[self, product, body] = alive
-        key = (product, body, request.method, request.path)
-        left = self._paths.get(key)
-        if left is None:
-            paths = path_forms(request.path)
-            left = tuple(
-                number
-                for number, (_, one) in enumerate(table)
-                if (not one.methods or request.method in one.methods)
-                and (one.path is None or any_of(one.path, paths))
+            if len(self._alive) >= _MAX_KEPT:
+                self._alive.clear()
+            # The same one for all connections alike, so that it is compared by identity.
+            alive = request.memo[mine] = self._alive.setdefault(alive, alive)
+        path = request.path
+        key = (product, body, request.method, path)
+        kept = self._paths.get(key)
+        if kept is None or kept.alive is not alive:
+            kept = narrowed(
+                (
+                    number
+                    for number, (_, one) in enumerate(table)
+                    if (not one.methods or request.method in one.methods)
+                    and (one.path is None or any_of(one.path, path_forms(path)))
+                ),
+                alive,
+                self._words[id(table)],
+                path_forms(path),
             )
-            if len(request.path) <= _KEPT_PATH:
+            if len(path) <= _KEPT_PATH:
                 if len(self._paths) >= _MAX_KEPT:
                     self._paths.clear()
-                self._paths[key] = left
-        urls = path_forms(request.path)
-        if request.query:
-            query = plain_path(request.query)
-            urls = tuple([f"{one}?{query}" for one in urls])
-        words = self._words[id(table)]
-        url = urls[0] if len(urls) == 1 else " ".join(urls)
-        return [n for n in left if n in alive and words[n] in url]
+                self._paths[key] = kept
+        query = request.query
+        return kept.of_query(plain_path(query)) if query else kept.always
 
     def matches(self, request: WebRequest, product: Product | None = None) -> tuple[Shield, ...]:
         """Every shield that knows ``request``, of one product or of all."""

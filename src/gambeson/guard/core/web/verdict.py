@@ -30,12 +30,14 @@ class WebClient:
 
 @dataclass(frozen=True, slots=True)
 class ResponseAction:
-    """What the door does to the answers of one request: headers to set (replacing), to drop, and cookies to drop by
-    name. Names are lower case. ``content_type`` not empty: only where the answer's begins with it."""
+    """What the door does to the answers of one request: headers to set (replacing), to drop, and to ``add`` beside
+    those that the server sends. Names are lower case. ``content_type`` not empty: only where the answer's begins with
+    it, or none is said and the browser has to guess."""
 
     set: Headers = ()
     drop: tuple[str, ...] = ()
     content_type: str = ""
+    add: Headers = ()
 
 
 @dataclass(frozen=True, slots=True)

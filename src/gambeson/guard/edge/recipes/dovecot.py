@@ -3,6 +3,7 @@
 Measured with Dovecot 2.3.19 (tests/guard/edge/walk/test_dovecot.py): the token passdb must have no ``mechanisms``
 filter (2.3 then skips it for the bearer mechanisms too), ``client_id`` must be the token's ``aud``, the key is looked
 up as AZP/ALG/KID, and without ``login_trusted_networks`` one person's failures delay everybody behind the doors.
+PLAIN and LOGIN are there only for a webmail: it shows a token in the password's place, which this passdb checks too.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def dovecot(facts: Facts) -> dict[str, str]:
         _HEAD.format(folder="/etc/dovecot/conf.d/99-gambeson.conf", audience=facts.audience)
         + key
         + f"""
-auth_mechanisms = oauthbearer xoauth2
+{_mechanisms(facts)}
 disable_plaintext_auth = yes
 login_trusted_networks = {facts.doors}
 # Where login names hold more than letters, digits and .-_@ (umlauts, +):
@@ -83,7 +84,7 @@ def dovecot24(facts: Facts) -> dict[str, str]:
         "# FOR DOVECOT 2.4. Written from its documentation and not tried by Gambeson's tests.\n"
         + _HEAD.format(folder="/etc/dovecot/conf.d/99-gambeson.conf", audience=facts.audience)
         + f"""
-auth_mechanisms = oauthbearer xoauth2
+{_mechanisms(facts)}
 auth_allow_cleartext = no
 login_trusted_networks = {facts.doors}
 # Where login names hold more than letters, digits and .-_@ (umlauts, +):
@@ -132,3 +133,13 @@ service managesieve-login {{
 """
     )
     return {"99-gambeson.conf": conf, **facts.key_files}
+
+
+def _mechanisms(facts: Facts) -> str:
+    bearer = "auth_mechanisms = oauthbearer xoauth2"
+    if not facts.webmail:
+        return bearer
+    return f"""\
+# plain and login: a webmail behind the https door shows its token as the password. Passwords open nothing, as long as
+# the passdb below is the only one.
+{bearer} plain login"""

@@ -74,7 +74,8 @@ class Engine:
 class Facts:
     """``doors`` is the address (or network) that the doors connect from, ``audience`` and ``issuer`` what tokens say,
     ``kid`` and ``token_key`` (PEM) the key that signs them: empty where no installation was there to ask. ``etc`` is
-    where the recipe's own files go, ``hostname`` the doors' name. ``engine``: for an engine that asks us."""
+    where the recipe's own files go, ``hostname`` the doors' name. ``engine``: for an engine that asks us. ``webmail``:
+    a webmail signs in at Dovecot too, with tokens as passwords."""
 
     hostname: str = "mail.example.org"
     doors: str = "127.0.0.1"
@@ -87,6 +88,7 @@ class Facts:
     data: str = "/var/lib/gambeson"
     config: str = "/etc/gambeson/gambeson.toml"
     engine: Engine | None = None
+    webmail: bool = False
 
     def __post_init__(self) -> None:
         """Raises RecipeError."""

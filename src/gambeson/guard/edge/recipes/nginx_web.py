@@ -112,7 +112,7 @@ server {{
         error_page 401 = @gambeson_sign_in;
         error_page 500 502 504 = @gambeson_closed;
 
-        proxy_pass {engine.upstream};
+        proxy_pass {engine.upstream};  # the server itself, never a pool of kept connections
         proxy_http_version 1.1;
 {tls}        proxy_set_header Host $host;
         proxy_set_header Connection close;  # one request a connection: nobody inherits another's sign-in

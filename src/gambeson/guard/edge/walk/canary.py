@@ -1,4 +1,5 @@
-"""The canary's devices: made for one walk, each wrong in one way, and taken away after it.
+"""The canary's devices: made for one walk, each wrong in one way, and taken away after it. So is the passkey with which
+it signs in at the portal, and so are the sessions that it began there.
 
 Everything done to the store is audited like any other change. The secrets exist in memory only. What a walk leaves
 behind that was killed opens nothing after an hour, and the next walk takes it away.
@@ -10,14 +11,19 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from gambeson.guard.core.walk_http_maker import AGENT
 from gambeson.guard.core.walk_plan import Canary, Held
 from gambeson.model import device_secret
 from gambeson.model.access import DEVICE_DOORS, DoorKind
 from gambeson.model.asset import Account, CredentialKind, Device, DeviceState
+from gambeson.store.authenticators import AuthenticatorKind, StoredAuthenticator
 from gambeson.store.errors import NotFound, StoreError
 from gambeson.store.tenant import OrganisationStore
+
+from .passkey import Passkey
 
 PREFIX = "guard walk "
 LIFE_SECONDS = 3600.0
@@ -59,15 +65,56 @@ class CanaryDevices:
         )
         return Canary(self.account.address, password, good, tuple(held), elsewhere, foreign)
 
+    def passkey(self) -> Passkey:
+        """A passkey of the account's own, beside those that it has. Raises StoreError."""
+        made = Passkey()
+        self.organisation.authenticators.add(
+            self.account.id,
+            AuthenticatorKind.PASSKEY,
+            name=f"{PREFIX}{self._mark} passkey",
+            public_id=made.id,
+            public_key=made.public_key,
+            by=self.by,
+            at=time.time(),
+        )
+        return made
+
     def take_away(self) -> None:
         """Delete them, as the store has them: also one whose making was cut short, and again what could not be deleted
-        before. Raises StoreError when all were tried and one is still there."""
+        before; end the sessions. Raises StoreError when all were tried and one is still there."""
         mine = f"{PREFIX}{self._mark} "
-        self._delete([d for d in self._there() if d.account == self.account.id and d.name.startswith(mine)])
+        devices = [d for d in self._there() if d.account == self.account.id and d.name.startswith(mine)]
+        passkeys = [p for p in self._passkeys() if p.account == self.account.id and p.name.startswith(mine)]
+        try:
+            self._forget(passkeys)
+        finally:
+            try:
+                self._sign_out(self.account.id)
+            finally:
+                self._delete(devices)
 
     def sweep(self, now: float) -> int:
         """Delete what walks that were killed left behind and has expired; gives how many. Raises StoreError."""
-        return self._delete([d for d in self._there() if 0 < d.expires_at <= now])
+        left = [p for p in self._passkeys() if p.created_at + LIFE_SECONDS <= now]
+        for account in {p.account for p in left}:
+            self._sign_out(account)
+        self._forget(left)
+        return len(left) + self._delete([d for d in self._there() if 0 < d.expires_at <= now])
+
+    def _passkeys(self) -> list[StoredAuthenticator]:
+        return [a for a in self.organisation.authenticators.named(PREFIX) if _NAME.match(a.name)]
+
+    def _forget(self, passkeys: list[StoredAuthenticator]) -> None:
+        for one in passkeys:
+            with suppress(NotFound):  # somebody was faster
+                self.organisation.authenticators.remove(one.account, one.id, by=self.by, at=time.time())
+
+    def _sign_out(self, account: str) -> None:
+        """End the account's sessions that a walk began: a browser calls itself otherwise."""
+        sessions = self.organisation.web_sessions
+        for one in sessions.list(account, time.time()):
+            if one.agent == AGENT[1]:
+                sessions.end(account, id=one.id, reason="guard walk", by=self.by, at=time.time())
 
     def _there(self) -> list[Device]:
         return [d for d in self.organisation.devices.list() if _NAME.match(d.name)]

@@ -32,11 +32,11 @@ MAX_HEAD = 65536
 _SHOWN = 200
 
 
-class _Unreachable(Exception):  # noqa: N818 - an outcome
+class UnreachableError(Exception):
     """Nobody there."""
 
 
-class _NoTls(Exception):  # noqa: N818 - an outcome
+class NoTlsError(Exception):
     """The handshake failed."""
 
 
@@ -53,13 +53,13 @@ async def _exchange(attempt: Attempt, source: str) -> Reply:
     try:
         async with asyncio.timeout(TALK_SECONDS):
             for ask in attempt.asks:
-                heard, own = await _one(attempt, ask, jar, source)
+                heard, own = await one_answer(attempt, ask, jar, source)
                 answers.append(heard)
                 if not heard.status:
                     break
-    except _Unreachable as error:
+    except UnreachableError as error:
         return Reply(Outcome.UNREACHABLE, str(error))
-    except _NoTls as error:
+    except NoTlsError as error:
         # A handshake that the door ends is a refusal, where the handshake was the attempt.
         if attempt.kind is Kind.HOST or attempt.asks[-1].certificate:
             return Reply(Outcome.REFUSED, str(error))
@@ -76,7 +76,9 @@ async def _exchange(attempt: Attempt, source: str) -> Reply:
     return reply
 
 
-async def _one(attempt: Attempt, ask: Ask, jar: dict[str, str], source: str) -> tuple[Heard, bool]:
+async def one_answer(attempt: Attempt, ask: Ask, jar: dict[str, str], source: str = "") -> tuple[Heard, bool]:
+    """The answer to one request, and whether a process of our own user gave it. Cookies come from the jar and go into
+    it. Raises UnreachableError, NoTlsError, TimeoutError."""
     reader, writer = await _connect(attempt, ask, source)
     try:
         own = _own_process(writer) if attempt.place.unix else False
@@ -112,15 +114,15 @@ async def _connect(
                 place.host, place.port, ssl=secure, server_hostname=name, local_addr=local, limit=MAX_HEAD
             )
     except ssl.SSLError as error:
-        raise _NoTls(f"no TLS: {error.reason or error}"[:_SHOWN]) from None
+        raise NoTlsError(f"no TLS: {error.reason or error}"[:_SHOWN]) from None
     except TimeoutError:
-        raise _Unreachable("no connection in time") from None
+        raise UnreachableError("no connection in time") from None
     except ConnectionResetError:
         if ask.tls:
-            raise _NoTls("the handshake was cut off") from None
-        raise _Unreachable("the connection was cut off") from None
+            raise NoTlsError("the handshake was cut off") from None
+        raise UnreachableError("the connection was cut off") from None
     except OSError as error:
-        raise _Unreachable(error.strerror or type(error).__name__) from None
+        raise UnreachableError(error.strerror or type(error).__name__) from None
 
 
 def octets(ask: Ask, jar: dict[str, str]) -> bytes:
@@ -238,4 +240,12 @@ def _own_process(writer: asyncio.StreamWriter) -> bool:
     return int(uid) == os.geteuid() != 0
 
 
-__all__ = ["context", "exchange", "nobodys_certificate", "octets"]
+__all__ = [
+    "NoTlsError",
+    "UnreachableError",
+    "context",
+    "exchange",
+    "nobodys_certificate",
+    "octets",
+    "one_answer",
+]

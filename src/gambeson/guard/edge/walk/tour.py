@@ -83,7 +83,7 @@ async def walk(
         return record
 
     async def visit(number: int, place: Place, plan: Sequence[Attempt]) -> list[Record]:
-        source = _source(place, number, nonce)
+        source = source_of(place, number, nonce)
         first = await opening(plan[0], source)
         if first.reply.outcome is Outcome.UNREACHABLE:
             return [_nobody_there(first)]
@@ -107,7 +107,7 @@ def _nobody_there(record: Record) -> Record:
     return record
 
 
-def _source(place: Place, number: int, nonce: str) -> str:
+def source_of(place: Place, number: int, nonce: str) -> str:
     """An address of 127/8 in a prefix that no other walk of the hour is likely to use; empty elsewhere."""
     if place.unix or not loopback(place) or ":" in place.host:
         return ""

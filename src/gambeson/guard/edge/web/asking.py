@@ -6,6 +6,7 @@ runs only where a verdict must be asked for elsewhere.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Awaitable
 from typing import Any
 
@@ -29,13 +30,13 @@ class Asking(Life):
 
     __slots__ = ()
 
+    @abstractmethod
     def _forward(self, forward: Forward, peeked: bytes) -> None:
         """Send the request on; ``peeked`` is what was read of its body for the verdict."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _stream(self, data: bytes) -> None:
         """More of the request's body."""
-        raise NotImplementedError
 
     # -- heads
 
@@ -101,7 +102,10 @@ class Asking(Life):
             verdict = gate.judge(head.request, self.client)
         except Exception as error:
             verdict = self._trouble(error)
-        self._carry_out(verdict)
+        if type(verdict) is Forward:
+            self._forward(verdict, b"")
+        else:
+            self._carry_out(verdict)
 
     def _refuse_head(self, error: HeadError) -> None:
         self._head = None
@@ -264,9 +268,10 @@ class Asking(Life):
             web.keep_alive if self.session is not None else web.keep_alive_unknown,
         )
         self._keep_until = now + keep
-        self._due_at(now + min(_REST, keep))
+        self._due_at(now + (_REST if keep > _REST else keep))
         if self._kept:
             self._pump()
             if self.phase is _HEAD and self._kept:
                 self._arm(web.head)  # the next head has begun to come
-        self._listen()
+        if self._holds:
+            self._listen()

@@ -74,7 +74,16 @@ class WebConnection(Asking):
             self._answer(page(421, head.request), "site-changed")
             return
         self._site = site
-        if forward.access is None:
+        access, session = forward.access, self.session
+        if (
+            access is not None
+            and session is not None
+            and session.proof.request is access
+            and not session.ending
+            and self.door.index is not None
+        ):
+            pass  # who is in the list of sessions already, and judged again there with each snapshot
+        elif access is None:
             if head.websocket:  # it outlives the verdict, so somebody must be there to be judged again
                 self._answer(page(403, head.request), "websocket-of-nobody")
                 return
@@ -85,9 +94,10 @@ class WebConnection(Asking):
         elif not self._admit(forward):
             self._answer(page(503, head.request), "not-recorded")
             return
-        if self.session is not None:
-            self.session.last = self.door.wheel.now
-            self.session.until = forward.until
+        session = self.session
+        if session is not None:
+            session.last = self.door.wheel.now
+            session.until = forward.until
         self.idle = forward.idle
         self._going = forward
         relay = self._relay
@@ -260,10 +270,11 @@ class WebConnection(Asking):
     def answered(self) -> None:
         """The answer has gone out whole."""
         self._answered = True
-        relay = self._relay
         if self._requested:
             self._finished()
-        elif relay is None or not relay.alive or self.closes:
+            return
+        relay = self._relay
+        if relay is None or not relay.alive or self.closes:
             self._linger()  # the rest of the body has nowhere to go
 
     def failed(self, status: int, reason: str, why: str) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from secrets import token_bytes
 
+from gambeson.guard.core.clouds import CloudService
 from gambeson.guard.core.identify import identify
 from gambeson.guard.core.web import cookie_binding
 from gambeson.guard.core.web.basic import NONE, BasicError, authorization, basic, parse_basic
@@ -22,7 +22,7 @@ from gambeson.guard.core.web.origin import from_another_page
 from gambeson.guard.core.web.verdict import Answer, Forward, Headers, ResponseAction, Verdict, WebClient
 from gambeson.guard.edge.door import Door
 from gambeson.guard.edge.identity.source import Verdict as PasswordVerdict
-from gambeson.guard.edge.login import Judgement, Place, weigh
+from gambeson.guard.edge.judgement import Judgement, Place, weigh
 from gambeson.guard.edge.networks import prefix
 from gambeson.guard.edge.password import ask_owner
 from gambeson.guard.edge.within import Within
@@ -32,12 +32,15 @@ from gambeson.model.server import SignIn
 from gambeson.model.snapshot import SnapshotIndex
 from gambeson.model.web import Route, Site, WebRequest
 from gambeson.process.keeper_client import KeeperGone, KeeperRefused
-from gambeson.process.messages import CredentialAsk
+from gambeson.process.keeper_messages import CredentialAsk
 
+from .admitted import Admitted, DeviceCall, DeviceRule, Way, recalled, remember
 from .record import WebRecord
 from .replies import not_now, refused, say
 from .shelf import Shelf
 from .signin import login_of
+
+__all__ = ["DeviceCall", "DeviceRule", "Devices"]
 
 KEPT = 30.0  # seconds that a decision is kept, as long as sessions wait to be judged again
 CREDENTIAL_SECONDS = 60.0  # at most, and never longer than its connection is used
@@ -47,34 +50,6 @@ MAX_KEPT = 20_000
 _FORWARD = "a device's, forwarded so"
 _INJECTED = ResponseAction(drop=("www-authenticate",))  # the door signed in; nobody else needs to
 _WRONG = (PasswordVerdict.WRONG, PasswordVerdict.LOCKED, PasswordVerdict.EXPIRED)
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceCall:
-    """One request of a proven device. ``verdict`` is what would be given: Forward where it is admitted, else Answer;
-    ``judgement`` says why (a quarantined device: ``decision.opinion``)."""
-
-    request: WebRequest
-    client: WebClient
-    site: Site
-    route: Route
-    index: SnapshotIndex
-    judgement: Judgement
-    verdict: Forward | Answer
-
-
-DeviceRule = Callable[[DeviceCall], Verdict]
-
-
-@dataclass(frozen=True, slots=True)
-class _Admitted:
-    """Who is at the other end of a connection, and what the mail server gets."""
-
-    judgement: Judgement
-    index: SnapshotIndex
-    headers: Headers = field(repr=False)
-    as_is: bool = False
-    answered: Callable[[int], None] | None = None
 
 
 class _Later(Exception):  # noqa: N818 - an outcome
@@ -91,7 +66,7 @@ class Devices:
     def __init__(self, door: Door, record: WebRecord) -> None:
         self.door, self.record = door, record
         self.rules: dict[DoorKind, DeviceRule] = {}
-        self._admitted: Shelf[_Admitted] = Shelf(MAX_KEPT)
+        self._admitted: Shelf[Admitted] = Shelf(MAX_KEPT)
         self._guesses: Shelf[bool] = Shelf(MAX_KEPT)
         self._hash_key = token_bytes(32)  # what is remembered of an Authorization header is a keyed hash
 
@@ -115,6 +90,21 @@ class Devices:
             )
             sentence = "This request came from another page and was not carried out."
             return say(request, 403, "origin", sentence, close=request.body)
+        now = time.time()
+        way = Way(
+            request.method,
+            request.path,
+            request.query,
+            self.door.settings,
+            client,
+            site,
+            route,
+            actions,
+            idle,
+        )
+        again = recalled(request, way, index, now)
+        if again is not None:
+            return again
         fingerprint = "" if kind in WITHOUT_CERTIFICATE else client.fingerprint
         try:
             value = authorization(request)
@@ -122,12 +112,14 @@ class Devices:
             return self._turned_away(request, kind, error.reason)
         if not value and not fingerprint:
             return refused(NONE, 0.0)
+        # A client may change its name from one request to the next.
+        cloud = self.door.settings.clouds.recognise(request.header("user-agent"), request.source)
         digest: bytes | None = request.memo.get(self)
         if digest is None:
             digest = blake2b(value.encode("latin-1", "replace"), key=self._hash_key, digest_size=16).digest()
             request.memo[self] = digest
-        key = (client, digest, kind, site.name)
-        kept = self._admitted.get(key, time.time())
+        key = (client, digest, kind, site.name, cloud)
+        kept = self._admitted.get(key, now)
         if kept is not None and kept.index.memo is index.memo:
             return self._verdict(request, client, site, route, actions, idle, kept)
         try:
@@ -146,7 +138,7 @@ class Devices:
         idle: float,
         index: SnapshotIndex,
         raw: RawLogin,
-        key: tuple[WebClient, bytes, DoorKind, str],
+        key: tuple[WebClient, bytes, DoorKind, str, CloudService | None],
     ) -> Verdict:
         judgement = self._weigh(request, client, site, key[2], index, raw, key[1])
         if not judgement.decision.passes or foreign(site, judgement.identity.organisation):
@@ -170,7 +162,15 @@ class Devices:
             if not judgement.decision.passes or judgement.identity.account != before.identity.account:
                 return self._refused(request, client, site, route, index, judgement)
         identity = judgement.identity
-        once = ("device", identity.credential or identity.claimed, site.name, key[2].value, request.source)
+        cloud = judgement.request.cloud
+        once = (
+            "device",
+            identity.credential or identity.claimed,
+            site.name,
+            key[2].value,
+            request.source,
+            cloud,
+        )
         recorded = self.record.admitted(
             once,
             judgement.request,
@@ -182,12 +182,14 @@ class Devices:
         if not recorded:
             return self._later(request, judgement, site, "event spool unhealthy")
         now = time.time()
+        until = min(until, now + KEPT)
         if judgement.proven:
             self._count(judgement, failed=False)
-            kept = _Admitted(judgement, index, headers)
+            kept = Admitted(judgement, index, headers, until=until)
         else:
-            kept = _Admitted(judgement, index, (), True, self._settling(judgement, key[1]))
-        self._admitted.put(key, kept, min(until, now + KEPT), now)
+            answered = self._settling(judgement, key[1])
+            kept = Admitted(judgement, index, (), True, answered, until)
+        self._admitted.put(key, kept, until, now)
         return self._verdict(request, client, site, route, actions, idle, kept)
 
     def _weigh(
@@ -206,7 +208,8 @@ class Devices:
         identity = identify(raw, fingerprint, index, door.device_key, time.time())
         if throttled is None and self._guesses.get((request.source, digest), door.counting()):
             throttled = ""  # the very same name and password from the same address is no second guess
-        place = Place(kind, request.source, prefix(request.source), True, client.sni)
+        program = request.header("user-agent")
+        place = Place(kind, request.source, prefix(request.source), True, client.sni, program)
         return weigh(door, index, raw, fingerprint, identity, place, throttled)
 
     def _verdict(
@@ -217,7 +220,7 @@ class Devices:
         route: Route,
         actions: tuple[ResponseAction, ...],
         idle: float,
-        kept: _Admitted,
+        kept: Admitted,
     ) -> Verdict:
         # With the same headers most requests are forwarded in the same way. What is named by its identity is kept too.
         given = (id(kept), id(site), id(route), actions, idle)
@@ -239,7 +242,14 @@ class Devices:
                 kept.answered,
             )
             request.memo[_FORWARD] = (given, forward, (kept, site, route))
-        return self._ruled(DeviceCall(request, client, site, route, kept.index, kept.judgement, forward))
+        verdict = self._ruled(DeviceCall(request, client, site, route, kept.index, kept.judgement, forward))
+        if verdict is forward and kept.judgement.identity.credential:
+            settings = self.door.settings
+            way = Way(
+                request.method, request.path, request.query, settings, client, site, route, actions, idle
+            )
+            remember(request, way, kept, forward, time.time())
+        return verdict
 
     def _ruled(self, call: DeviceCall) -> Verdict:
         rule = self.rules.get(call.judgement.request.door)

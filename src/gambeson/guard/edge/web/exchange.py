@@ -1,8 +1,9 @@
-"""The Exchange lanes at the gate: rules for ActiveSync, EWS and cloud programs, and the answers to Autodiscover.
+"""The Exchange lanes at the gate: rules for ActiveSync and EWS, and the answers to Autodiscover.
 
-The rules decide nothing about who may come in: they see devices that have proven themselves. ``install`` puts them into
-a gate. What is remembered here (the first DeviceId of each device) is bounded, and gone with the process; the events
-``door.eas.device`` keep it for findings.
+The rules decide nothing about who may come in: they see devices that have proven themselves. A program that is refused
+because it reads through a cloud is told so here. ``install`` puts the rules into a gate. Which DeviceId each credential
+came with first is in the snapshot; what a door remembers besides is bounded and gone with the process. The events
+``door.eas.device`` tell the worker, and keep it for findings.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gambeson.guard.core.decide import CLOUD_REFUSED
 from gambeson.guard.core.web import autodiscover, eas, ews
-from gambeson.guard.core.web.clients import Client, Clients
+from gambeson.guard.core.web.clients import Clients
 from gambeson.guard.core.web.verdict import Answer, Forward, Peek, Verdict, WebClient
 from gambeson.model.access import DEVICE_WEB_DOORS, DoorKind
 from gambeson.model.decision import Opinion
@@ -40,12 +42,31 @@ _OWN_CODING = ("accept-encoding", "identity")
 
 
 class EasRule:
-    """What becomes of a proven device's ActiveSync request."""
+    """What becomes of a proven device's ActiveSync request.
+
+    Which DeviceId a credential came with first, and which an account has, is in the snapshot: the worker keeps what the
+    doors record. Until that comes back, this door remembers it by itself."""
 
     def __init__(self, door: Door, record: WebRecord, clients: Clients) -> None:
         self._door, self._record, self._clients = door, record, clients
         self._first: Shelf[str] = Shelf(MAX_KEPT)  # by credential: the first DeviceId, lower case
         self._seen: Shelf[frozenset[str]] = Shelf(MAX_KEPT)  # by account: its DeviceIds
+        door.on_snapshot.append(self._agree)
+
+    def _agree(self, index: SnapshotIndex) -> None:
+        """What the snapshot knows is no longer ours to remember: it may be taken back there."""
+        now = self._door.counting()
+        for credential in self._first:
+            first = index.eas_first.get(str(credential))
+            if first is None:
+                continue
+            mine = self._first.get(credential, now)
+            self._first.drop(credential)
+            found = index.credential.get(str(credential))
+            holder = index.device.get(found.device) if found is not None else None
+            seen = self._seen.get(holder.account, now) if holder is not None else None
+            if holder is not None and seen:
+                self._seen.change(holder.account, seen - {first, mine or ""})
 
     def __call__(self, call: DeviceCall) -> Verdict:
         """The verdict. Raises nothing."""
@@ -77,22 +98,31 @@ class EasRule:
 
     def _facts(self, call: DeviceCall, query: EasQuery, held: bool, shut: bool, disabled: bool) -> eas.Facts:
         who, now = call.judgement.identity, self._door.counting()
-        seen = self._seen.get(who.account, now) or frozenset()
+        first = call.index.eas_first.get(who.credential, "")
+        if not first and who.credential:  # a password is no device's: it pins nothing
+            first = self._first.get(who.credential, now) or ""
+        others = 0  # asked of a newcomer only
+        if not first:
+            seen = self._seen.get(who.account, now) or frozenset()
+            others = len((seen | _known(call.index, who.account)) - {query.device_key})
         return eas.Facts(
             decided=call.index.eas_device.get((who.account, query.device_key), ""),
             held=held,
             shut=shut,
             disabled=disabled,
-            first=self._first.get(who.credential or who.device, now) or "",
-            others=len((seen | _allowed(call.index, who.account)) - {query.device_key}),
+            first=first,
+            others=others,
         )
 
     def _tell(self, call: DeviceCall, query: EasQuery, outcome: eas.Outcome) -> None:
         """Remember and record. Only what passes is a device's first."""
         who, now = call.judgement.identity, self._door.counting()
-        if outcome is eas.Outcome.PASS:
-            key, until = who.credential or who.device, now + KEPT_SECONDS
-            self._first.put(key, self._first.get(key, now) or query.device_key, until, now)
+        new = outcome is eas.Outcome.PASS and who.credential not in call.index.eas_first
+        if new:
+            until = now + KEPT_SECONDS
+            if who.credential:
+                first = self._first.get(who.credential, now) or query.device_key
+                self._first.put(who.credential, first, until, now)
             seen = self._seen.get(who.account, now) or frozenset()
             if query.device_key not in seen:
                 seen = frozenset((*sorted(seen), query.device_key)[-eas.MAX_DEVICES :])
@@ -106,6 +136,7 @@ class EasRule:
             SEEN_SECONDS if outcome is eas.Outcome.PASS else ONCE_SECONDS,
             rung=who.rung.word,
             device_id=query.device_id,
+            first=new and self._first.get(who.credential, now) == query.device_key,
             device_type=query.device_type,
             version=query.version,
             program=self._clients.program(call.request.header("user-agent")),
@@ -114,22 +145,28 @@ class EasRule:
         )
 
 
-def _allowed(index: SnapshotIndex, account: str) -> frozenset[str]:
-    """The DeviceIds that an administrator allowed to an account."""
-    made = index.memo.get("eas allowed")
+def _known(index: SnapshotIndex, account: str) -> frozenset[str]:
+    """The DeviceIds that an account has: those that its credentials came with first, and those that an administrator
+    allowed."""
+    made = index.memo.get("eas known")
     if isinstance(made, dict):
         return frozenset(made.get(account, ()))
-    table: dict[str, list[str]] = {}
+    table: dict[str, set[str]] = {}
     for (owner, device), word in index.eas_device.items():
         if word == "allowed":
-            table.setdefault(owner, []).append(device)
-    index.memo["eas allowed"] = table
+            table.setdefault(owner, set()).add(device)
+    for credential, device in index.eas_first.items():
+        found = index.credential.get(credential)
+        holder = index.device.get(found.device) if found is not None else None
+        if holder is not None:
+            table.setdefault(holder.account, set()).add(device)
+    index.memo["eas known"] = table
     return frozenset(table.get(account, ()))
 
 
 class LaneRule:
-    """At every device door of the web: no program that reads through a cloud, unless the site allows it; then the
-    door's own rule."""
+    """At every device door of the web: a program that reads through a cloud, and is refused for that, is told so; then
+    the door's own rule."""
 
     def __init__(
         self, record: WebRecord, clients: Clients, door_rule: EasRule | None, operations: bool
@@ -139,29 +176,16 @@ class LaneRule:
 
     def __call__(self, call: DeviceCall) -> Verdict:
         """The verdict."""
-        request = call.request
-        client = self._clients.recognise(request.header("user-agent"), request.source)
-        if isinstance(call.verdict, Forward) and client is not None and client.cloud:
-            allowed = call.site.cloud_clients
-            self._tell(call, client, "door.cloud.allowed" if allowed else "door.cloud.refused")
-            if not allowed:
-                sentence = f"{client.name} reads mail through its maker's cloud, which is not allowed here."
-                return say(request, 403, "cloud-client", sentence, close=True)
+        request, decision = call.request, call.judgement.decision
+        if isinstance(call.verdict, Answer) and decision.reason == CLOUD_REFUSED:
+            answer = say(request, 403, CLOUD_REFUSED, decision.sentence, close=True)
+            return replace(answer, wait=call.verdict.wait)
         if self._door_rule is not None:
             return self._door_rule(call)
         if self._operations and isinstance(call.verdict, Forward):
+            client = self._clients.recognise(request.header("user-agent"))
             return self._told(call, ews.judge(request, call.site, client, call.verdict))
         return call.verdict
-
-    def _tell(self, call: DeviceCall, client: Client, kind: str) -> None:
-        who = call.judgement.identity
-        self._record.noticed(
-            kind,
-            (who.account, who.device, client.id),
-            call.judgement.request,
-            program=client.name,
-            server=call.site.name,
-        )
 
     def _told(self, call: DeviceCall, verdict: Verdict) -> Verdict:
         """The same verdict; a refusal is recorded with who asked."""

@@ -56,7 +56,10 @@ __all__ = ["DeviceCall", "DeviceRule", "LocalAnswer", "WebGate", "WebRules"]
 MOST_PEEKED = 262144  # octets of a body that rules and shields together may look at
 _VERDICTS = (Forward, Answer, Peek)
 _PASSED = "passed grammar and shields"
+_CLEAN = "no header that hides another"  # beside the name of the site's trusted header
 _BARE = ResponseAction(drop=("set-cookie",))  # nobody has a session there
+# An enumeration's member costs ten times as much to look up as a name here.
+_LOCAL, _DEVICE, _PUBLIC, _NEVER = Lane.LOCAL, Lane.DEVICE, Lane.PUBLIC, Lane.NEVER
 _SWEEP_SECONDS = 20.0  # so that no secret is kept for more than a minute
 
 
@@ -93,6 +96,7 @@ class WebGate:
     ) -> None:
         self._door, self._rules, self._portal = door, rules, portal
         self._portal_site = portal.site if portal is not None else None
+        self._portal_host = portal.site.hosts[0] if portal is not None else ""
         self.record = WebRecord(door)
         self.people = People(door, self.record, link, portal.origin if portal is not None else "")
         self.people.sessions.key = session_key
@@ -120,14 +124,14 @@ class WebGate:
             verdict = self._judge(request, client)
         except Exception as error:
             return self._fault(request, error)
-        if isinstance(verdict, _VERDICTS):
+        if type(verdict) is Forward or isinstance(verdict, _VERDICTS):
             return verdict
         return self._guarded(request, verdict)
 
     # -- the order
 
     def _judge(self, request: WebRequest, client: WebClient) -> Verdict | Awaitable[Verdict]:
-        if self._portal_site is not None and request.host == self._portal_site.hosts[0]:
+        if self._portal_site is not None and request.host == self._portal_host:
             return Forward(self._portal_site, headers=(("x-gambeson-source", request.source),), rule="portal")
         index = self._door.index
         if index is None:
@@ -151,18 +155,18 @@ class WebGate:
         hit = self._rules.shields.match(request, site)
         if hit is not None:
             return self._shielded(request, hit)
-        if route.lane is Lane.NEVER or grammar is None:
+        if route.lane is _NEVER or grammar is None:
             return self._never(request, route)
-        hidden = request.memo.get(site.header)
-        if hidden is None:
-            hidden = request.memo[site.header] = disguised(site, request)
-        if hidden:
-            return self._never(request, Route(Lane.NEVER, rule="disguised-header"))
-        if request.header("service-worker"):
-            # A worker would outlive the hole in the application through which it came. None of the products has one;
-            # browsers say so by themselves (Service Workers, W3C, section 4.4).
-            return self._never(request, Route(Lane.NEVER, rule="service-worker"))
-        idle, limit = grammar.idle(route), self._rules.shields.wants_body(request, site)
+        if request.memo.get(_CLEAN) != site.header:
+            if disguised(site, request):
+                return self._never(request, Route(Lane.NEVER, rule="disguised-header"))
+            if request.header("service-worker"):
+                # A worker would outlive the hole in the application through which it came. None of the products has
+                # one; browsers say so by themselves (Service Workers, W3C, section 4.4).
+                return self._never(request, Route(Lane.NEVER, rule="service-worker"))
+            request.memo[_CLEAN] = site.header
+        idle = grammar.idle(route)
+        limit = self._rules.shields.wants_body(request, site) if request.body else 0
         if not limit:
             request.memo[_PASSED] = (asked, route, idle)
             return self._lane(request, client, site, route, idle)
@@ -196,17 +200,18 @@ class WebGate:
     def _lane(
         self, request: WebRequest, client: WebClient, site: Site, route: Route, idle: float
     ) -> Verdict | Awaitable[Verdict]:
-        if route.lane is Lane.LOCAL:
+        lane = route.lane
+        if lane is _LOCAL:
             local = self.answer_local.get(route.local)
             return (
                 local(request, client, site, route) if local is not None else not_there(request, "no-answer")
             )
         actions = self._rules.shields.actions(request, site, route.door)
-        if route.lane is Lane.DEVICE:
+        if lane is _DEVICE:
             return self.devices.judge(request, client, site, route, actions, idle)
         if request.host in site.device_hosts:
             return self._never(request, Route(Lane.NEVER, rule="device-host"))
-        if route.lane is Lane.PUBLIC:
+        if lane is _PUBLIC:
             return Forward(site, None, (("cookie", ""),), False, idle, (*actions, _BARE), (), route.rule)
         return self.people.judge(request, client, site, route, actions, idle)
 

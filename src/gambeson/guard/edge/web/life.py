@@ -6,16 +6,17 @@ What is asked and answered on it is in ``asking`` and ``connection``, which buil
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from enum import Enum, auto
 from typing import TYPE_CHECKING, cast
 
 from gambeson.guard.core.web.request_log import LEFT, SENT
 from gambeson.guard.core.web.verdict import Forward, Peek, WebClient
 from gambeson.guard.edge.door_settings import ListenerSettings
-from gambeson.guard.edge.networks import canonical, prefix
+from gambeson.guard.edge.networks import own_address, prefix
 from gambeson.guard.edge.registry import Session
 from gambeson.guard.edge.splice import bound
-from gambeson.guard.edge.tls import fingerprint, peer_certificate, server_name
+from gambeson.guard.edge.tls import shown_in
 from gambeson.wire.http_body import BodyReader
 from gambeson.wire.http_head import RequestHead, RequestReader
 
@@ -49,7 +50,7 @@ OVER = (Phase.LINGER, Phase.CLOSING, Phase.CLOSED, Phase.HANDED_OVER)
 SENT_ON = (Phase.BODY, Phase.ANSWER)  # the request's head is at the mail server
 
 
-class Life(asyncio.Protocol):
+class Life(asyncio.Protocol, ABC):
     """See the module's docstring. ``source`` and ``port`` are the client's, never a proxy's. ``closes``: the
     connection ends with the answer that is under way."""
 
@@ -160,8 +161,7 @@ class Life(asyncio.Protocol):
     @property
     def local(self) -> tuple[str, int]:
         """Our own address that the client came to; of a Unix socket the loopback address."""
-        name = self.transport.get_extra_info("sockname") if self.transport is not None else None
-        return (canonical(name[0]), name[1]) if isinstance(name, tuple) else ("127.0.0.1", 0)
+        return own_address(self.transport)
 
     # -- asyncio's side
 
@@ -174,11 +174,7 @@ class Life(asyncio.Protocol):
             return
         self.shape(transport)
         if not self._listener.edge:
-            handshake = transport.get_extra_info("ssl_object")
-            self.tls = handshake is not None
-            self.certificate = peer_certificate(handshake)
-            self.fingerprint = fingerprint(self.certificate)
-            self.sni = server_name(handshake)
+            self.tls, self.certificate, self.fingerprint, self.sni = shown_in(transport)
         if not self.tls:
             self.drop("no TLS")
             return
@@ -224,13 +220,13 @@ class Life(asyncio.Protocol):
         """The connection is gone."""
         self._over("client closed")
 
+    @abstractmethod
     def _pump(self, head: bytes = b"") -> None:
         """Read the next head, if it is there and its turn has come."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _late(self, now: float) -> float:
         """The deadline has passed: act. Returns when to ask again, 0.0 for never."""
-        raise NotImplementedError
 
     def _note(self, verdict: str, status: int, rule: str) -> None:
         """Put the present request into the request log, where there is one and it is not there yet."""

@@ -34,7 +34,7 @@ from gambeson.guard.core.web.origin import (
 from gambeson.guard.core.web.verdict import Answer, Forward, ResponseAction, Verdict, WebClient
 from gambeson.guard.core.web.web_lane import identity_of, nobody
 from gambeson.guard.edge.door import Door
-from gambeson.guard.edge.login import risk_of
+from gambeson.guard.edge.judgement import risk_of
 from gambeson.guard.edge.networks import prefix
 from gambeson.model.access import AccessRequest, DoorKind, Identity, Mechanism
 from gambeson.model.decision import Decision
@@ -149,18 +149,30 @@ class People:
         cookies: tuple[str, ...],
         now: float,
     ) -> Verdict | Awaitable[Verdict]:
-        session, key = person.claims.session, self.witness_key()
-        mine = cookie_binding.admitted_of(request, key, session, site.product)
+        try:
+            signed = self._ways[site.web_sign_in].sign_in(site, person, request, now)
+        except WayError as error:
+            return self._no_way(request, person.access, site, error)
+        key = self.witness_key()
+        # With the same headers, the same cookies among them, most requests are forwarded in the same way.
         last: tuple[Any, ...] | None = request.memo.get(_FORWARD)
+        if (
+            last is not None
+            and last[1] is person
+            and last[2] is site
+            and last[3] is route
+            and last[4] is signed
+            and last[5] is key
+            and last[6] == (actions, cookies, idle)
+        ):
+            again: Forward = last[0]
+            return again
+        session = person.claims.session
+        mine = cookie_binding.admitted_of(request, key, session, site.product)
 
         def verdict(signed: SignedIn | None) -> Verdict:
             if signed is None:
                 return self.to_portal(request, site, "sign-in-again")
-            # With the same headers most requests are forwarded in the same way.
-            given = (id(person), id(site), id(route), id(signed), actions, cookies, idle, mine, key)
-            if last is not None and last[0] == given:
-                again: Forward = last[1]
-                return again
             beside = partial(cookie_binding.set_beside, key=key, session=session, host=request.host)
             made = Forward(
                 site,
@@ -174,8 +186,7 @@ class People:
                 beside,
                 until=person.claims.ends,
             )
-            # What lives on has its identity: these and the verdict are kept together.
-            request.memo[_FORWARD] = (given, made, person, site, route, signed)
+            request.memo[_FORWARD] = (made, person, site, route, signed, key, (actions, cookies, idle))
             return made
 
         async def later(signing: Awaitable[SignedIn | None]) -> Verdict:
@@ -184,10 +195,6 @@ class People:
             except WayError as error:
                 return self._no_way(request, person.access, site, error)
 
-        try:
-            signed = self._ways[site.web_sign_in].sign_in(site, person, request, now)
-        except WayError as error:
-            return self._no_way(request, person.access, site, error)
         return verdict(signed) if signed is None or isinstance(signed, SignedIn) else later(signed)
 
     def _no_way(self, request: WebRequest, access: AccessRequest, site: Site, error: WayError) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gambeson.guard.core.clouds import of_cloud
 from gambeson.guard.edge.door import Door
 from gambeson.guard.edge.flood import Flood
 from gambeson.guard.edge.networks import prefix
@@ -128,5 +129,6 @@ class WebRecord:
             reason=decision.reason,
             country=access.country,
             risk=access.risk,
+            **of_cloud(access),
             **data,
         )

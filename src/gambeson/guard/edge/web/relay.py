@@ -25,6 +25,7 @@ from .upstream import Upstream, binding, open_upstream, proxy_header
 if TYPE_CHECKING:
     from .connection import WebConnection
 
+_HEADER, _PORTAL = WebSignIn.HEADER, Product.PORTAL
 _BINDING = ("ntlm", "negotiate")  # schemes that sign in the connection, not the request (RFC 4559)
 
 
@@ -74,8 +75,8 @@ class Relay:
                 length=head.length,
                 chunked=head.chunked,
                 websocket=head.websocket,
-                never=site.header if site.web_sign_in is WebSignIn.HEADER else "",
-                ours=site.product is Product.PORTAL,
+                never=site.header if site.web_sign_in is _HEADER else "",
+                ours=site.product is _PORTAL,
             )
         except ValueError:
             return False
@@ -88,7 +89,7 @@ class Relay:
         upstream = self._upstream
         if upstream is not None and (
             not upstream.usable
-            or upstream.endpoint != site.endpoint
+            or (upstream.endpoint is not site.endpoint and upstream.endpoint != site.endpoint)
             or (identity is not None and upstream.identity not in (None, identity))
             or (self._bound and upstream.identity != identity)
         ):
@@ -96,7 +97,7 @@ class Relay:
             upstream = None
         if forward.authorization and request.header("authorization")[:9].lower().startswith(_BINDING):
             self._bound = True
-        self._out = out + self._framed(peeked)
+        self._out = out + self._framed(peeked) if peeked else out
         if upstream is not None:
             if identity is not None:
                 upstream.identity = identity
@@ -274,7 +275,9 @@ class Relay:
                 out += LAST_CHUNK
         elif piece:
             out += piece
-        client.write(out)
+        transport = client.transport
+        if transport is not None:
+            transport.write(out)
         if close:
             client.closes = True
         if done:

@@ -52,6 +52,8 @@ class Sessions:
 
     def newest(self, token: str, claims: Claims, host: str, now: float) -> tuple[str, Claims]:
         """The newest token of this session that is known here, and its claims."""
+        if not len(self._next):
+            return token, claims
         key = (claims.session, host)
         found = self._next.get(key, now)
         if found is None or found[1].expires < claims.expires:
@@ -62,13 +64,10 @@ class Sessions:
 
     def renew(self, token: str, claims: Claims, host: str, source: str, now: float) -> None:
         """Ask for the next token where this one is about to end, and nobody asks yet."""
+        if now < claims.expires - RENEW_BELOW:
+            return
         key = (claims.session, host)
-        if (
-            now < claims.expires - RENEW_BELOW
-            or self.link is None
-            or key in self._renewing
-            or self._next.get(key, now) is not None
-        ):
+        if self.link is None or key in self._renewing or self._next.get(key, now) is not None:
             return
         self._renewing.add(key)
         task = asyncio.get_running_loop().create_task(self._renewed(self.link, token, claims, host, source))

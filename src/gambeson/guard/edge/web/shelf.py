@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -20,6 +20,10 @@ class Shelf(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._things)
+
+    def __iter__(self) -> Iterator[Hashable]:
+        """The keys, also of what has ended and was not swept away; they may be dropped meanwhile."""
+        return iter(tuple(self._things))
 
     def get(self, key: Hashable, now: float) -> T | None:
         """What lies there and has not ended."""

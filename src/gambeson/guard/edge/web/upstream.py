@@ -142,6 +142,11 @@ class Upstream(asyncio.Protocol):
     def _read_heads(self, client: Relay, data: bytes) -> None:
         """Heads of answers, interim ones first."""
         kept = self._kept
+        last, head = self._answers.last
+        if head is not None and not kept and head.status >= 200 and data.startswith(last):
+            # The same octets as the last head, whose only empty line is its end.
+            self._begin(client, head, data[len(last) :])
+            return
         while True:
             if kept:
                 searched = max(0, len(kept) - 3)
@@ -176,6 +181,12 @@ class Upstream(asyncio.Protocol):
                 return
 
     def _begin(self, client: Relay, head: AnswerHead, data: bytes) -> None:
+        if len(data) == head.length and data and not self.head_only and head.status not in (204, 304):
+            # All of it is here: the usual small answer.
+            self._head = head
+            self._finish(b"")
+            client.answer_head(self, head, data, True, False)
+            return
         self._head = head
         body: BodyReader
         if self.head_only or head.status in (204, 304):

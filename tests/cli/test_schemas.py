@@ -19,6 +19,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
+from assess.dns_zone import Zone
 from gambeson.cli.frame import parser
 from peers.gambeson import Gambeson
 
@@ -127,6 +128,10 @@ def test_organisations(tried: Tried) -> None:
     tried("org set", "Bakery", "--enrolment-url", "https://login.bakery.example/")
     tried("org domain add", "rolls.example", "--org", "Bakery")
     tried("org domain remove", "rolls.example", "--org", "Bakery")
+    assert tried("org cloud allow", "microsoft", "--org", "Bakery")["clouds"] == ["microsoft"]
+    [cloud] = tried("org cloud list", "--org", "Bakery")["clouds"]
+    assert (cloud["id"], cloud["allowed"]) == ("microsoft", True)
+    assert tried("org cloud refuse", "microsoft", "--org", "Bakery")["clouds"] == []
     assert len(tried("org list")["organisations"]) == 2
     tried("org remove", "Bakery", "--yes")
 
@@ -301,6 +306,24 @@ def test_connect(tried: Tried) -> None:
     )
     valid(json.loads(answer.stdout), "connect.json")
     tried.seen.add("connect")
+
+
+def test_look(tried: Tried) -> None:
+    """The playground's own doors are what is looked at; its names are the test's."""
+    zone = Zone(
+        {"playground.example MX": "10 mail.playground.example", "mail.playground.example A": "127.0.0.1"}
+    )
+    ports = [f"--port={name}={tried.gambeson.port(name)}" for name in ("imaps", "submission", "https")]
+    with zone.served() as resolver:
+        where = f"127.0.0.1:{resolver.port}"
+        found = tried(
+            "look", "playground.example", "--yes", "--private", "--resolver", where, "--ca", tried.gambeson.ca,
+            *ports, exits=1,
+        )  # fmt: skip
+    assert {door["protocol"] for door in found["facts"]["doors"] if door["state"] == "open"} >= {
+        "imaps",
+        "https",
+    }
 
 
 def test_none_was_left_out(tried: Tried) -> None:

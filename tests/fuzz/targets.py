@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fuzz.dns_targets import DNS_TARGETS
 from fuzz.pieces import pieces
+from fuzz.record_targets import RECORD_TARGETS
+from fuzz.tls_targets import TLS_TARGETS
 from fuzz.web_targets import WEB_TARGETS
 from gambeson.guard.core.policy_toml import PolicyError, parse_policy
 from gambeson.wire import limits
@@ -206,4 +209,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "proxy": proxy,
     "policy": policy,
     **WEB_TARGETS,
+    **DNS_TARGETS,
+    **RECORD_TARGETS,
+    **TLS_TARGETS,
 }

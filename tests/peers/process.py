@@ -36,10 +36,10 @@ def free_port() -> int:
     raise RuntimeError("no free port")
 
 
-def answers(port: int) -> bool:
+def answers(port: int, address: str = "127.0.0.1") -> bool:
     """Whether something accepts connections there."""
     try:
-        socket.create_connection(("127.0.0.1", port), 0.5).close()
+        socket.create_connection((address, port), 0.5).close()
     except OSError:
         return False
     return True
@@ -83,10 +83,13 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
-    def wait_for(self, *ports: int) -> None:
+    def wait_for(self, *ports: int, address: str = "127.0.0.1") -> None:
         """Waits until all answer; raises RuntimeError with the end of the log where it died or never does."""
         try:
-            wait_until(lambda: self._process.poll() is not None or all(map(answers, ports)), f"ports {ports}")
+            wait_until(
+                lambda: self._process.poll() is not None or all(answers(port, address) for port in ports),
+                f"ports {ports}",
+            )
         except TimeoutError:
             self.stop()
             raise RuntimeError(self._last_words("does not answer")) from None

@@ -1,0 +1,1 @@
+"""What measures: resolver, probes of doors, TLS and web pages, and the time and manners they keep."""

@@ -1,0 +1,54 @@
+"""The answer on one screen: three sentences, then the lines, each with its next step.
+
+A terminal has so many rows: the worst lines are said whole, the others by their titles, and nothing is left out unsaid.
+Without a terminal there is no screen to fit, and everything is said whole.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from gambeson.assess.core.check import Light
+from gambeson.assess.core.evaluate import Line, because
+from gambeson.assess.core.report import Report
+from gambeson.assess.core.unknown import Unknown
+
+_WORD = {Light.RED: "RED", Light.AMBER: "AMBER", Light.GREEN: "green", Light.UNKNOWN: "?"}
+_COLOUR = {Light.RED: "1;31", Light.AMBER: "33", Light.GREEN: "32", Light.UNKNOWN: "36"}
+_COUNTED = ((Light.RED, "red"), (Light.AMBER, "amber"), (Light.GREEN, "green"), (Light.UNKNOWN, "unknown"))
+_MARGIN = 7
+_WIDEST, _NARROWEST = 110, 40
+_LEAST = 3  # lines that are said whole on the lowest of terminals
+_SHORT = "In short; --all says each with its next step, --html FILE writes all of it, with how we know."
+
+
+def screen(report: Report, *, width: int = 80, height: int | None = None, colour: bool = False) -> str:
+    """The answer as text, ``width`` columns wide and, as far as it can be, no more than ``height`` rows high (None: as
+    high as it gets). What peers said was cleaned when the lines were made."""
+    width = max(_NARROWEST, min(width, _WIDEST))
+    lines = [line for line in report.lines if line.light is not Light.GREEN]
+    whole = [_whole(line, width, colour) for line in lines]
+    count = len(lines)
+    text = _page(report, whole, [], width, colour)
+    while height is not None and count > _LEAST and text.count("\n") >= height:  # a prompt wants the last row
+        count -= 1
+        text = _page(report, whole[:count], lines[count:], width, colour)
+    return text
+
+
+def _page(report: Report, whole: Sequence[str], rest: Sequence[Line], width: int, colour: bool) -> str:
+    parts = [*(textwrap.fill(sentence, width) for sentence in report.sentences), "", *whole]
+    for light, word in _COUNTED:
+        if titles := _titles(line for line in rest if line.light is light):
+            more = "" if not any(line.light is light for line in report.lines[: len(whole)]) else "and "
+            parts.append(_paragraph(_mark(light, colour), f"{more}{titles}.", width))
+        if light is Light.AMBER and (good := _titles(report.lines, Light.GREEN)):
+            parts.append(_paragraph(_mark(Light.GREEN, colour), f"{good}.", width))
+    if report.left_out:
+        parts += ["", textwrap.fill("Not looked at: " + " ".join(report.left_out), width)]
+    counts = ", ".join(f"{report.count(light)} {word}" for light, word in _COUNTED)
+    parts += ["", textwrap.fill(f"{counts}, in {report.facts.took:.1f} s. Nothing was changed, no sign-in was tried.", width)]
+    if rest:
+        parts.append(textwrap.fill(_SHORT, width))
+    return "\n".join(parts) + "\n"

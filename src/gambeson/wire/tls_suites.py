@@ -1,0 +1,169 @@
+"""Cipher suites by number: IANA's names, and which of them a server should no longer take.
+
+Only suites that mail servers had or have; PSK, SRP, GOST and the static forms of Diffie-Hellman are left out, because
+no mail server takes them without being told to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+# Words for what is wrong with a suite. They are those of the assessment's ``Weakness``.
+NULL = "null"
+ANONYMOUS = "anonymous"
+EXPORT = "export"
+RC4 = "rc4"
+DES = "des"
+TRIPLE_DES = "3des"
+STATIC_RSA = "static-rsa"
+EPHEMERAL_DH = "dhe"  # nothing wrong by itself: the size of its group must be seen
+
+# In each block what a modern client likes best is first.
+_TLS13 = """
+1301 TLS_AES_128_GCM_SHA256
+1302 TLS_AES_256_GCM_SHA384
+1303 TLS_CHACHA20_POLY1305_SHA256
+"""
+_GOOD = """
+C02B TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+C02F TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+C02C TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
+C030 TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
+CCA9 TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
+CCA8 TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
+C0AC TLS_ECDHE_ECDSA_WITH_AES_128_CCM
+C0AD TLS_ECDHE_ECDSA_WITH_AES_256_CCM
+C023 TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256
+C027 TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256
+C024 TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384
+C028 TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384
+C009 TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA
+C013 TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA
+C00A TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA
+C014 TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA
+C072 TLS_ECDHE_ECDSA_WITH_CAMELLIA_128_CBC_SHA256
+C076 TLS_ECDHE_RSA_WITH_CAMELLIA_128_CBC_SHA256
+"""
+_DHE = """
+009E TLS_DHE_RSA_WITH_AES_128_GCM_SHA256
+009F TLS_DHE_RSA_WITH_AES_256_GCM_SHA384
+CCAA TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256
+C09E TLS_DHE_RSA_WITH_AES_128_CCM
+C09F TLS_DHE_RSA_WITH_AES_256_CCM
+0067 TLS_DHE_RSA_WITH_AES_128_CBC_SHA256
+006B TLS_DHE_RSA_WITH_AES_256_CBC_SHA256
+0033 TLS_DHE_RSA_WITH_AES_128_CBC_SHA
+0039 TLS_DHE_RSA_WITH_AES_256_CBC_SHA
+0045 TLS_DHE_RSA_WITH_CAMELLIA_128_CBC_SHA
+0088 TLS_DHE_RSA_WITH_CAMELLIA_256_CBC_SHA
+009A TLS_DHE_RSA_WITH_SEED_CBC_SHA
+00A2 TLS_DHE_DSS_WITH_AES_128_GCM_SHA256
+00A3 TLS_DHE_DSS_WITH_AES_256_GCM_SHA384
+0040 TLS_DHE_DSS_WITH_AES_128_CBC_SHA256
+006A TLS_DHE_DSS_WITH_AES_256_CBC_SHA256
+0032 TLS_DHE_DSS_WITH_AES_128_CBC_SHA
+0038 TLS_DHE_DSS_WITH_AES_256_CBC_SHA
+0016 TLS_DHE_RSA_WITH_3DES_EDE_CBC_SHA
+0013 TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA
+0015 TLS_DHE_RSA_WITH_DES_CBC_SHA
+0012 TLS_DHE_DSS_WITH_DES_CBC_SHA
+"""
+_STATIC_RSA = """
+009C TLS_RSA_WITH_AES_128_GCM_SHA256
+009D TLS_RSA_WITH_AES_256_GCM_SHA384
+C09C TLS_RSA_WITH_AES_128_CCM
+C09D TLS_RSA_WITH_AES_256_CCM
+003C TLS_RSA_WITH_AES_128_CBC_SHA256
+003D TLS_RSA_WITH_AES_256_CBC_SHA256
+002F TLS_RSA_WITH_AES_128_CBC_SHA
+0035 TLS_RSA_WITH_AES_256_CBC_SHA
+0041 TLS_RSA_WITH_CAMELLIA_128_CBC_SHA
+0084 TLS_RSA_WITH_CAMELLIA_256_CBC_SHA
+0096 TLS_RSA_WITH_SEED_CBC_SHA
+0007 TLS_RSA_WITH_IDEA_CBC_SHA
+"""
+_BROKEN = """
+C008 TLS_ECDHE_ECDSA_WITH_3DES_EDE_CBC_SHA
+C012 TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA
+000A TLS_RSA_WITH_3DES_EDE_CBC_SHA
+C007 TLS_ECDHE_ECDSA_WITH_RC4_128_SHA
+C011 TLS_ECDHE_RSA_WITH_RC4_128_SHA
+0005 TLS_RSA_WITH_RC4_128_SHA
+0004 TLS_RSA_WITH_RC4_128_MD5
+0009 TLS_RSA_WITH_DES_CBC_SHA
+0062 TLS_RSA_EXPORT1024_WITH_DES_CBC_SHA
+0064 TLS_RSA_EXPORT1024_WITH_RC4_56_SHA
+0014 TLS_DHE_RSA_EXPORT_WITH_DES40_CBC_SHA
+0011 TLS_DHE_DSS_EXPORT_WITH_DES40_CBC_SHA
+0008 TLS_RSA_EXPORT_WITH_DES40_CBC_SHA
+0006 TLS_RSA_EXPORT_WITH_RC2_CBC_40_MD5
+0003 TLS_RSA_EXPORT_WITH_RC4_40_MD5
+00A6 TLS_DH_anon_WITH_AES_128_GCM_SHA256
+00A7 TLS_DH_anon_WITH_AES_256_GCM_SHA384
+006C TLS_DH_anon_WITH_AES_128_CBC_SHA256
+006D TLS_DH_anon_WITH_AES_256_CBC_SHA256
+C018 TLS_ECDH_anon_WITH_AES_128_CBC_SHA
+C019 TLS_ECDH_anon_WITH_AES_256_CBC_SHA
+0034 TLS_DH_anon_WITH_AES_128_CBC_SHA
+003A TLS_DH_anon_WITH_AES_256_CBC_SHA
+0046 TLS_DH_anon_WITH_CAMELLIA_128_CBC_SHA
+0089 TLS_DH_anon_WITH_CAMELLIA_256_CBC_SHA
+C017 TLS_ECDH_anon_WITH_3DES_EDE_CBC_SHA
+001B TLS_DH_anon_WITH_3DES_EDE_CBC_SHA
+C016 TLS_ECDH_anon_WITH_RC4_128_SHA
+0018 TLS_DH_anon_WITH_RC4_128_MD5
+001A TLS_DH_anon_WITH_DES_CBC_SHA
+0019 TLS_DH_anon_EXPORT_WITH_DES40_CBC_SHA
+0017 TLS_DH_anon_EXPORT_WITH_RC4_40_MD5
+C006 TLS_ECDHE_ECDSA_WITH_NULL_SHA
+C010 TLS_ECDHE_RSA_WITH_NULL_SHA
+003B TLS_RSA_WITH_NULL_SHA256
+0002 TLS_RSA_WITH_NULL_SHA
+0001 TLS_RSA_WITH_NULL_MD5
+C015 TLS_ECDH_anon_WITH_NULL_SHA
+"""
+
+
+def _read(*blocks: str) -> dict[int, str]:
+    lines = (line.split() for block in blocks for line in block.split("\n") if line)
+    return {int(number, 16): name for number, name in lines}
+
+
+NAMES = _read(_TLS13, _GOOD, _DHE, _STATIC_RSA, _BROKEN)
+TLS13 = tuple(_read(_TLS13))
+OLDER = tuple(_read(_GOOD, _DHE, _STATIC_RSA, _BROKEN))  # everything up to TLS 1.2, best first
+# What should not be taken, and what must be measured; worst first, for servers that keep to the client's order.
+SUSPECT = tuple(reversed(_read(_DHE, _STATIC_RSA, _BROKEN)))
+
+
+def name(suite: int) -> str:
+    """IANA's name; the number where it is not one of ours."""
+    return NAMES.get(suite, f"0x{suite:04X}")
+
+
+def families(suite: int) -> frozenset[str]:
+    """What is to be said against ``suite``. A suite without encryption or of export strength is only that."""
+    text = NAMES.get(suite, "")
+    if "_NULL_" in text:
+        return frozenset({NULL})
+    if "EXPORT" in text:
+        return frozenset({EXPORT})
+    found = {
+        word
+        for part, word in (
+            ("_anon_", ANONYMOUS),
+            ("_RC4_", RC4),
+            ("_DES_", DES),
+            ("_3DES_", TRIPLE_DES),
+            ("TLS_RSA_", STATIC_RSA),
+            ("TLS_DHE_", EPHEMERAL_DH),
+        )
+        if part in text
+    }
+    return frozenset(found)
+
+
+def with_unseen(seen: Iterable[str]) -> tuple[int, ...]:
+    """The suspect suites that belong to a family not yet in ``seen``: what is offered next."""
+    known = frozenset(seen)
+    return tuple(suite for suite in SUSPECT if not families(suite) <= known)

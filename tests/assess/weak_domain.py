@@ -80,7 +80,9 @@ def _door(protocol: Protocol) -> DoorFacts:
         PORTS[protocol],
         protocol,
         PortState.OPEN,
-        banner="220 MAIL01.corp.local Microsoft ESMTP MAIL Service ready" if protocol is Protocol.SMTP else "",
+        banner="220 MAIL01.corp.local Microsoft ESMTP MAIL Service ready"
+        if protocol is Protocol.SMTP
+        else "",
         plain=None if implicit else offer,
         secured=offer,
         starttls=StartTls.IMPLICIT if implicit else StartTls.OFFERED,
@@ -99,9 +101,22 @@ def _pages() -> tuple[Page, ...]:
             status, schemes = 401, ("basic", "ntlm")
         elif ask.path.startswith(("/owa", "/ecp")):
             status = 200
-        body = b'<form action="auth.owa"><input name="password" type="password"></form>' if status == 200 else b""
+        body = (
+            b'<form action="auth.owa"><input name="password" type="password"></form>'
+            if status == 200
+            else b""
+        )
         found.append(
-            Page(ask.purpose, url, ADDRESS, status=status, headers=_HEADERS, body=body, schemes=schemes, trusted=True)
+            Page(
+                ask.purpose,
+                url,
+                ADDRESS,
+                status=status,
+                headers=_HEADERS,
+                body=body,
+                schemes=schemes,
+                trusted=True,
+            )
         )
     return tuple(found)
 
@@ -109,11 +124,11 @@ def _pages() -> tuple[Page, ...]:
 def weak(probed: bool = True) -> Report:
     """The answer for the weak domain."""
     doors = tuple(_door(protocol) for protocol in _OFFERS) if probed else ()
-    web = DoorFacts(
-        HOST, ADDRESS, 443, Protocol.HTTPS, PortState.OPEN, starttls=StartTls.IMPLICIT, tls=_OLD
-    )
+    web = DoorFacts(HOST, ADDRESS, 443, Protocol.HTTPS, PortState.OPEN, starttls=StartTls.IMPLICIT, tls=_OLD)
     pages = _pages() if probed else ()
-    return judged(NAMES, Facts("example.org", AT, 7.4, probed, doors=(*doors, web) if probed else (), pages=pages))
+    return judged(
+        NAMES, Facts("example.org", AT, 7.4, probed, doors=(*doors, web) if probed else (), pages=pages)
+    )
 
 
 def judged(names: Records, facts: Facts) -> Report:

@@ -55,6 +55,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("--names-only", action="store_true", help="read names, knock at nothing")
     parser.add_argument("--html", metavar="FILE", help="write the answer as one HTML file")
     parser.add_argument(
+        "--all", action="store_true", help="say every line whole, even where one screen is too small"
+    )
+    parser.add_argument(
         "--resolver",
         metavar="ADDRESS[:PORT]",
         action="append",
@@ -97,7 +100,7 @@ def run(args: Namespace) -> int:
     if args.json:
         emit(args, document(answer), "")
     else:
-        emit(args, {}, screen(answer, width=_width(), colour=_colour()))
+        emit(args, {}, screen(answer, width=_width(), height=_height(args), colour=_colour()))
     return _code(args, answer)
 
 
@@ -282,6 +285,15 @@ def _width() -> int:
     import shutil
 
     return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
+
+
+def _height(args: Namespace) -> int | None:
+    """The rows that the answer has; None: as many as it takes."""
+    import shutil
+
+    if args.all or not sys.stdout.isatty():
+        return None
+    return shutil.get_terminal_size((80, 24)).lines
 
 
 def _colour() -> bool:

@@ -74,7 +74,9 @@ def _stands(facts: Facts, lines: Sequence[Line]) -> str:
     tail = f", and {_things(unknown)} could not be found out" if unknown else ""
     if red:
         more = f", {_things(amber)} should be improved" if amber else ""
-        return f"{_capital(_things(len(red)))} must be put right{more}{tail}; the worst: {_after_colon(red[0])}"
+        return (
+            f"{_capital(_things(len(red)))} must be put right{more}{tail}; the worst: {_after_colon(red[0])}"
+        )
     if amber:
         return f"Nothing stands wide open, {_things(amber)} should be improved{tail}."
     if not facts.probed:

@@ -7,7 +7,7 @@ Without a terminal there is no screen to fit, and everything is said whole.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from gambeson.assess.core.check import Light
 from gambeson.assess.core.evaluate import Line, because
@@ -39,16 +39,41 @@ def screen(report: Report, *, width: int = 80, height: int | None = None, colour
 
 def _page(report: Report, whole: Sequence[str], rest: Sequence[Line], width: int, colour: bool) -> str:
     parts = [*(textwrap.fill(sentence, width) for sentence in report.sentences), "", *whole]
-    for light, word in _COUNTED:
-        if titles := _titles(line for line in rest if line.light is light):
-            more = "" if not any(line.light is light for line in report.lines[: len(whole)]) else "and "
-            parts.append(_paragraph(_mark(light, colour), f"{more}{titles}.", width))
-        if light is Light.AMBER and (good := _titles(report.lines, Light.GREEN)):
-            parts.append(_paragraph(_mark(Light.GREEN, colour), f"{good}.", width))
+    for light in (Light.RED, Light.AMBER, Light.UNKNOWN):
+        if titles := list(dict.fromkeys(_title(line) for line in rest if line.light is light)):
+            begun = len(whole) > 0 and report.lines[len(whole) - 1].light is light
+            parts.append(
+                _paragraph(_mark(light, colour), ("Also: " if begun else "") + "; ".join(titles) + ".", width)
+            )
+    if good := list(dict.fromkeys(line.check.title for line in report.lines if line.light is Light.GREEN)):
+        parts.append(_paragraph(_mark(Light.GREEN, colour), "; ".join(good) + ".", width))
     if report.left_out:
         parts += ["", textwrap.fill("Not looked at: " + " ".join(report.left_out), width)]
     counts = ", ".join(f"{report.count(light)} {word}" for light, word in _COUNTED)
-    parts += ["", textwrap.fill(f"{counts}, in {report.facts.took:.1f} s. Nothing was changed, no sign-in was tried.", width)]
+    took = f"{counts}, in {report.facts.took:.1f} s. Nothing was changed, no sign-in was tried."
+    parts += ["", textwrap.fill(took, width)]
     if rest:
         parts.append(textwrap.fill(_SHORT, width))
     return "\n".join(parts) + "\n"
+
+
+def _whole(line: Line, width: int, colour: bool) -> str:
+    said = _paragraph(_mark(line.light, colour), line.sentence, width)
+    return said + ("\n" + _paragraph(" " * _MARGIN + "-> ", line.step, width) if line.step else "")
+
+
+def _title(line: Line) -> str:
+    """What stands for a line that is not said whole; of what is not known, the reason too."""
+    unknown = line.outcomes[0].unknown
+    return line.check.title + (f" ({because(Unknown(unknown.cause))})" if unknown is not None else "")
+
+
+def _mark(light: Light, colour: bool) -> str:
+    word = _WORD[light].ljust(_MARGIN)
+    return f"\x1b[{_COLOUR[light]}m{word}\x1b[0m" if colour else word
+
+
+def _paragraph(mark: str, text: str, width: int) -> str:
+    indent = " " * (_MARGIN + (3 if mark.endswith("-> ") else 0))
+    filled = textwrap.wrap(text, width - len(indent), break_long_words=True, break_on_hyphens=False)
+    return "\n".join([mark + (filled or [""])[0], *(indent + more for more in filled[1:])])

@@ -87,7 +87,7 @@ class WebRequest:
     headers. ``source`` is the client's address. ``body`` says whether one comes.
 
     Most requests of one connection carry the same headers. ``memo`` has what was worked out from headers and cookies
-    alone, ``cookie_memo`` what was from cookies alone, and such requests share them. What hangs on more than that is put
+    alone, ``cookie_memo`` what was from cookies alone, and such requests share them. What hangs on more is put
     in only together with everything that it hangs on, which is compared before it is used.
     """
 

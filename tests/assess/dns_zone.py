@@ -23,6 +23,9 @@ from gambeson.assess.core.unknown import Cause, Unknown
 
 T = TypeVar("T")
 SERVFAIL = "SERVFAIL"  # as the only record: the server could not find out
+NXDOMAIN = (
+    "NXDOMAIN"  # as the only record: the server says that there is no such name, whatever else it has there
+)
 Records = Mapping[str, Sequence[str] | str]
 
 
@@ -40,6 +43,8 @@ class Zone:
         if records == (SERVFAIL,):
             unknown = Unknown(Cause.SERVFAIL, f"{question.name} {question.type}")
             return DnsAnswer(question, DnsState.UNKNOWN, unknown=unknown)
+        if records == (NXDOMAIN,):
+            return DnsAnswer(question, DnsState.NO_NAME)
         if records:
             return DnsAnswer(question, DnsState.RECORDS, records, 300)
         exists = any(n == question.name or n.endswith("." + question.name) for n, _ in self._records)

@@ -68,6 +68,8 @@ _OFFERS = {
     Protocol.POP3S: Offer(("USER",), (), True),
 }
 _BUILD = "15.1.2507.35"
+_BASIC = ("/ews/", "/microsoft-server-activesync", "/mapi/", "/powershell")
+_FORM = b'<form action="auth.owa"><input name="password" type="password"></form>'
 _HEADERS = (("server", "Microsoft-IIS/10.0"), ("x-owa-version", _BUILD), ("x-feserver", "MAIL01"))
 
 
@@ -94,29 +96,14 @@ def _door(protocol: Protocol) -> DoorFacts:
 def _pages() -> tuple[Page, ...]:
     found = []
     for ask in all_asks():
-        url, status, schemes = f"https://{HOST}{ask.path}", 404, ()
-        if ask.path in ("/EWS/Exchange.asmx", "/Microsoft-Server-ActiveSync", "/mapi/emsmdb/"):
-            status, schemes = 401, ("basic", "ntlm")
-        elif ask.path.startswith(("/PowerShell", "/powershell")):
+        url, body = f"https://{HOST}{ask.path}", b""
+        status, schemes = 404, tuple[str, ...]()
+        if ask.path.lower().startswith(_BASIC):
             status, schemes = 401, ("basic", "ntlm")
         elif ask.path.startswith(("/owa", "/ecp")):
-            status = 200
-        body = (
-            b'<form action="auth.owa"><input name="password" type="password"></form>'
-            if status == 200
-            else b""
-        )
+            status, body = 200, _FORM
         found.append(
-            Page(
-                ask.purpose,
-                url,
-                ADDRESS,
-                status=status,
-                headers=_HEADERS,
-                body=body,
-                schemes=schemes,
-                trusted=True,
-            )
+            Page(ask.purpose, url, ADDRESS, "GET", status, _HEADERS, body, schemes=schemes, trusted=True)
         )
     return tuple(found)
 

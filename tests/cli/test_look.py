@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -9,6 +10,7 @@ import re
 import select
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from assess.dns_zone import SERVFAIL, Zone
+from assess.dns_zone import NXDOMAIN, SERVFAIL, Zone
 from peers.process import free_port
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -25,10 +27,12 @@ RECORDS = {
     "example.org TXT": "v=spf1 mx -all",
     "mail.example.org A": "127.0.0.1",
     "_dmarc.example.org TXT": "v=DMARC1; p=none",
+    "odd.org MX": "10 mail.example.org",
+    "odd.org CAA": NXDOMAIN,
     "broken.org MX": SERVFAIL,
     "broken.org A": SERVFAIL,
     "hostile.org MX": "10 mail.hostile.org",
-    "hostile.org TXT": "v=spf1 \x1b[2J<script>alert(1)</script> {count} -all",
+    "hostile.org TXT": "v=spf1 \x1b[2J\x9b2J\xad<script>alert(1)</script> {count} -all",
     "mail.hostile.org A": "127.0.0.1",
 }
 
@@ -80,11 +84,20 @@ def test_private_addresses_are_not_knocked_at_unasked(resolver: str) -> None:
     assert any("private use" in sentence for sentence in found["missing"])
 
 
+def test_an_address_that_the_person_types_is_theirs_to_look_at(resolver: str) -> None:
+    args = ("--resolver", resolver, "--yes", "--json", *closed_ports())
+    found = json.loads(look("example.org", *args, "--host", "127.0.0.1").stdout)
+    assert {door["address"] for door in found["facts"]["doors"]} == {"127.0.0.1"}
+    # Where a name leads to is its zone's to say, and that may be a stranger's.
+    found = json.loads(look("example.org", *args, "--host", "mail.example.org").stdout)
+    assert found["facts"]["doors"] == []
+
+
 def test_closed_doors_are_closed(resolver: str) -> None:
     done = look("example.org", "--resolver", resolver, "--yes", "--private", "--json", *closed_ports())
     found = json.loads(done.stdout)
     assert {door["state"] for door in found["facts"]["doors"]} == {"closed"}
-    assert "no open doors" in found["sentences"][0] or "0 open doors" in found["sentences"][0]
+    assert "found no door open to the internet" in found["sentences"][0]
 
 
 @pytest.mark.parametrize(
@@ -101,6 +114,8 @@ def test_closed_doors_are_closed(resolver: str) -> None:
         (["example.org", "--ca", "/nowhere/ca.pem"], 3, "/nowhere/ca.pem"),
         (["example.org", "--trust-anchor", "/nowhere/root.key"], 3, "/nowhere/root.key"),
         (["example.org", "--html", "/nowhere/look.html"], 3, "/nowhere"),
+        (["example.org", "--html", "/"], 3, "is a folder"),
+        (["example.org", "--html", "/dev/null"], 3, "is not a file"),
     ],
 )
 def test_what_was_typed_wrongly_gets_one_sentence(args: list[str], status: int, says: str) -> None:
@@ -141,7 +156,7 @@ def test_the_screen_is_plain_text_without_a_terminal(resolver: str) -> None:
     assert done.stderr == ""
     assert max(map(len, done.stdout.splitlines())) <= 110
     assert re.search(r"^RED|^AMBER", done.stdout, re.MULTILINE)
-    assert "nothing was changed" in done.stdout
+    assert "Nothing was changed" in done.stdout
 
 
 def test_the_html_file_needs_nothing_and_escapes_everything(resolver: str, tmp_path: Path) -> None:
@@ -159,6 +174,19 @@ def test_hostile_records_never_speak_to_the_terminal(resolver: str) -> None:
     done = look("hostile.org", "--resolver", resolver, "--names-only")
     assert "\x1b" not in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_nor_do_they_in_json(resolver: str) -> None:
+    done = look("hostile.org", "--resolver", resolver, "--names-only", "--json")
+    assert {c for c in done.stdout if not c.isprintable()} == {"\n"}
+    texts = [name["records"] for name in json.loads(done.stdout)["facts"]["names"] if name["type"] == "TXT"]
+    assert any("\x9b2J\xad" in record for records in texts for record in records)  # nothing is lost
+
+
+def test_a_server_that_says_of_one_type_that_the_name_is_not_there(resolver: str) -> None:
+    done = look("odd.org", "--resolver", resolver, "--names-only")
+    assert "does not exist" not in done.stderr
+    assert done.stdout
 
 
 def on_a_terminal(answer: str, *args: str) -> tuple[str, str]:
@@ -197,3 +225,30 @@ def test_a_person_is_asked_first(resolver: str, answer: str, probed: bool) -> No
     assert found["probed"] is probed
     if probed:
         assert "Looking at" in shown  # how far it is, on a terminal only
+
+
+def printed(*args: str, rows: int) -> str:
+    """What a terminal of 80 columns shows."""
+    main, side = pty.openpty()
+    termios.tcsetwinsize(side, (rows, 80))
+    env = {key: value for key, value in ENV.items() if key not in ("LINES", "COLUMNS", "NO_COLOR")}
+    process = subprocess.Popen(
+        command(*args), stdin=side, stdout=side, stderr=side, env=env | {"TERM": "xterm"}
+    )
+    os.close(side)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other side is closed
+        while octets := os.read(main, 4096):
+            shown += octets
+    os.close(main)
+    process.wait(60)
+    return re.sub(r".*\x1b\[K", "", shown.decode().replace("\r", ""))
+
+
+def test_a_terminal_gets_one_screen_and_all_on_request(resolver: str) -> None:
+    args = ("example.org", "--resolver", resolver, "--names-only")
+    short, whole = printed(*args, rows=36), printed(*args, "--all", rows=36)
+    assert len(short.splitlines()) < 36 < len(whole.splitlines())
+    assert "--all says each of them whole" in short
+    assert "\x1b[1;31mRED" in short
+    assert "--all" not in whole

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fuzz.dns_targets import DNS_TARGETS
+from fuzz.look_targets import LOOK_TARGETS
 from fuzz.pieces import pieces
 from fuzz.record_targets import RECORD_TARGETS
 from fuzz.tls_targets import TLS_TARGETS
@@ -210,6 +211,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "policy": policy,
     **WEB_TARGETS,
     **DNS_TARGETS,
+    **LOOK_TARGETS,
     **RECORD_TARGETS,
     **TLS_TARGETS,
 }

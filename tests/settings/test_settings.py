@@ -137,6 +137,11 @@ REFUSED = [
         ["doors.processes is more than 1", "leave it at 1"],
     ),
     (
+        "[doors]\nprocesses = 2\n[portal]\nhost = 'login.x'\n[[site]]\nname = 'a'\nproduct = 'exchange'\n"
+        "hosts = ['mail.x']\nsign_in = 'basic'\naddress = 'https://ex.x'\n",
+        ["line 2: doors.processes is more than 1", 'sign_in = "basic"', "leave it at 1"],
+    ),
+    (
         "[portal]\nhost = 'login.x'\n[ldap]\nurl = 'ldaps://x'\nbase = 'dc=x'\nlockout_threshold = 3\n",
         ["line 6: ldap.lockout_threshold is 3, but doors and portal share", "after 4 or more"],
     ),

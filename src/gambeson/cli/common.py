@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from enum import IntEnum
 from pathlib import Path
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gambeson.settings import Config
+
+
+# What json.dumps leaves as it is, and a terminal obeys or does not show: controls beyond ASCII's first, characters that
+# turn or hide text, halves of a pair.
+_UNSEEN = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
+)
 
 
 class Exit(IntEnum):
@@ -98,4 +106,5 @@ def emit(args: Namespace, document: Mapping[str, Any], text: str) -> None:
     ``text`` for people (a final line break is added where it is missing)."""
     if args.json:
         text = json.dumps(document, ensure_ascii=False, indent=2, default=str)
+        text = _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
     sys.stdout.write(text if text.endswith("\n") else text + "\n")

@@ -95,12 +95,13 @@ def run(args: Namespace) -> int:
     request, settings = _request(args)
     facts = _look(args, request, settings)
     answer = report(facts, evaluate(facts, all_checks()))
-    if args.html:
-        _write(args.html, page(answer))
     if args.json:
         emit(args, document(answer), "")
     else:
         emit(args, {}, screen(answer, width=_width(), height=_height(args), colour=_colour()))
+    if args.html:  # last: what was found out is not lost to a full disk
+        sys.stdout.flush()
+        _write(args.html, page(answer))
     return _code(args, answer)
 
 
@@ -160,7 +161,9 @@ def _look(args: Namespace, request: Request, settings: _Settings) -> Facts:
             "machine's name servers, or name one with --resolver.",
             Exit.UNREACHABLE,
         )
-    if any(answer.state is DnsState.NO_NAME for answer in own):
+    states = {answer.state for answer in own}
+    # Some servers say of types that they do not know that the name does not exist (RFC 4074 section 4.2).
+    if DnsState.NO_NAME in states and states.isdisjoint({DnsState.RECORDS, DnsState.NO_DATA}):
         raise CommandError(f"The domain {facts.domain} does not exist; is it written right?")
     return facts
 
@@ -250,6 +253,10 @@ def _writable(name: str) -> None:
         raise CommandError(f"{name} cannot be written: there is no folder {folder}.", Exit.UNREACHABLE)
     if Path(name).is_dir():
         raise CommandError(f"{name} is a folder; name a file.", Exit.UNREACHABLE)
+    if Path(name).exists() and not Path(name).is_file():  # a device would be replaced by the file
+        raise CommandError(
+            f"{name} is not a file; name one that is, or that is not there yet.", Exit.UNREACHABLE
+        )
 
 
 def _write(name: str, text: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gambeson.model.server import Endpoint, MailServer
-from gambeson.model.web import Site
+from gambeson.model.web import Site, WebSignIn
 
 from .data import Keeper, OrganisationDefaults, SnapshotAge, Store, Submission, Throttle
 from .decision_api import DecisionApi
@@ -97,6 +97,12 @@ class Config:
                 "doors.processes",
                 "is more than 1, but with ldap.url one process must count what the directory sees of wrong passwords; "
                 "leave it at 1",
+            )
+        if self.doors.processes > 1 and any(each.sign_in is WebSignIn.BASIC for each in self.site):
+            yield Problem(
+                "doors.processes",
+                "is more than 1, but with sign_in = \"basic\" a person's password lies sealed in one process's memory, "
+                "where another could not use it; leave it at 1, or sign in at the site another way",
             )
         if self.ldap.url and self.portal.host and self.ldap.lockout_threshold < SHARED_THRESHOLD:
             yield Problem(

@@ -14,10 +14,10 @@ from gambeson.assess.core.tls import Certificate
 from gambeson.assess.core.unknown import Cause
 
 
-def certificate(letter: str, *names: str) -> Certificate:
+def certificate(letter: str, *names: str, issuer: str = "c") -> Certificate:
     der, spki = (letter * 9).encode(), (letter * 5).encode()
     return Certificate(
-        f"CN={letter}", "CN=ca", names, 0, 9e9, "EC", 256, "sha256",
+        f"CN={letter}", f"CN={issuer}", names, 0, 9e9, "EC", 256, "sha256",
         hashlib.sha256(der).hexdigest(), hashlib.sha256(spki).hexdigest(), der, spki,
     )  # fmt: skip
 
@@ -50,6 +50,16 @@ def test_every_way_to_write_a_key(selector: int, matching: int) -> None:
 def test_the_name_counts_below_an_authority_only() -> None:
     assert kept([tlsa(3, 1, 1, OWN)], CHAIN, "other.example.org")
     assert not kept([tlsa(2, 1, 1, CA)], CHAIN, "other.example.org")
+
+
+def test_a_certificate_that_issued_nothing_vouches_for_nothing() -> None:
+    """Servers send what once was an intermediate; a record for it promises nothing about today's certificate."""
+    stale = certificate("s", issuer="c")
+    assert not kept([tlsa(2, 1, 1, stale)], (OWN, stale), "mx.example.org")
+    between = certificate("b", issuer="c")
+    below = certificate("l", "mx.example.org", issuer="b")
+    assert kept([tlsa(2, 1, 1, CA)], (below, between, CA), "mx.example.org")
+    assert not kept([tlsa(2, 1, 1, CA)], (below, CA), "mx.example.org")
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,8 @@ def test_there_are_limits() -> None:
         f"mx{n}.example.org A": [f"192.0.2.{n}", *(f"198.51.100.{m}" for m in range(20))] for n in range(100)
     }
     made = hosts("example.org", [f"g{n}.example.org" for n in range(100)], World(many))
-    assert len(made) <= MAX_HOSTS
+    assert len([host for host in made if host.addresses]) <= MAX_HOSTS
+    assert all(host.left_out or host.unknown for host in made[MAX_HOSTS:])  # one too many, and said so
     assert {len(host.addresses) for host in made if host.roles == ("mx",)} == {MAX_ADDRESSES}
     assert all(why.cause is Cause.NOT_ASKED for host in made for _, why in host.left_out)
 

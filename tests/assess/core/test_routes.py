@@ -61,6 +61,30 @@ def test_who_can_reach_an_address(text: str, outside: bool, lab: bool) -> None:
     assert (public(text), public(text, lab=True)) == (outside, lab)
 
 
+@pytest.mark.parametrize(
+    ("text", "outside"),
+    [
+        ("64:ff9b::7f00:1", False),
+        ("64:ff9b::a9fe:a9fe", False),
+        ("64:ff9b::808:808", True),
+        ("64:ff9b:1::808:808", False),
+        ("2002:a00:1::1", False),
+        ("2002:808:808::1", True),
+        ("::127.0.0.1", False),
+        ("::8.8.8.8", False),
+        ("::ffff:127.0.0.1", False),
+        ("::ffff:0:7f00:1", False),
+        ("fec0::1", False),
+        ("ff0e::1", False),
+        ("224.0.0.1", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+    ],
+)
+def test_what_stands_for_a_private_address_is_private(text: str, outside: bool) -> None:
+    assert public(text) is outside
+
+
 def test_networks_and_reverse_names() -> None:
     assert (network("1.2.3.4"), network("2001:db8:1:2::3")) == ("1.2.3.0/24", "2001:db8:1::/48")
     assert reverse("1.2.3.4") == "4.3.2.1.in-addr.arpa"

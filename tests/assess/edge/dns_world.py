@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import dns.dnssec
 import dns.dnssectypes
@@ -77,6 +78,12 @@ def made_elsewhere(name: str, tamper: Callable[[str], str] = lambda text: text, 
     return KnotZone(name, tamper(output.getvalue()), raw=True, ds=ds.to_text())
 
 
+def wrong_digest(zone: KnotZone) -> KnotZone:
+    """The parent names the right key's tag and algorithm, with another digest."""
+    tag, algorithm, kind, digest = str(zone.ds).split(maxsplit=3)
+    return replace(zone, ds=f"{tag} {algorithm} {kind} {'00' * (len(digest.replace(' ', '')) // 2)}")
+
+
 def world() -> list[KnotZone]:
     return [
         KnotZone(".", signed="nsec"),
@@ -93,6 +100,7 @@ def world() -> list[KnotZone]:
         KnotZone("alien.test", COMMON, signed="nsec", ds="12345 250 2 " + "00" * 32),
         KnotZone("costly.test", COMMON, signed="nsec3", iterations=120),
         made_elsewhere("sound.test"),
+        wrong_digest(made_elsewhere("wrongdigest.test")),
         made_elsewhere("expired.test", age=30 * 86400),
         made_elsewhere("early.test", age=-30 * 86400),
         made_elsewhere("tampered.test", lambda text: text.replace("192.0.2.5", "203.0.113.5")),

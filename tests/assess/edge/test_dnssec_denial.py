@@ -166,6 +166,15 @@ def test_what_came_out_of_a_wildcard(three: bool) -> None:
     assert empty.no_closer(dns.name.from_text("q.w.example."), 2) is Proof.NONE
 
 
+@pytest.mark.parametrize("three", [False, True])
+def test_the_child_cannot_deny_its_own_ds(three: bool) -> None:
+    zone = Zone({})
+    denial = Denial(APEX, [], zone.nsec3()) if three else Denial(APEX, zone.nsec(), [])
+    assert denial.cut(APEX) is Cut.NOT_PROVEN
+    assert denial.no_type(APEX, TYPE["DS"]) is Proof.NONE
+    assert denial.no_type(APEX, TYPE["TXT"]) is Proof.WHOLE
+
+
 def test_hashing_has_its_limit() -> None:
     zone = Zone({})
     Denial(APEX, [], zone.nsec3(MAX_ITERATIONS))

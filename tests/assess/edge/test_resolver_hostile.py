@@ -405,3 +405,30 @@ def test_any_damage_to_an_answer_is_an_answer_or_none(data: st.DataObject) -> No
 def test_any_text_is_asked_or_said_to_be_no_question(name: str, kind: str) -> None:
     found = asyncio.run(Resolver([], anchors=None).ask(Question(name, kind)))
     assert cause(found) in (Cause.MALFORMED, Cause.UNREACHABLE)
+
+
+def test_an_answer_that_is_cut_off_over_tcp_too_is_no_answer() -> None:
+    def cut(question: dns.message.Message, tcp: bool) -> list[bytes]:
+        reply = answer(question)
+        reply.flags |= dns.flags.TC
+        return [framed(reply) if tcp else reply.to_wire()]
+
+    assert cause(ask(cut)) is Cause.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "64:ff9b::7f00:1", "2002:a9fe:a9fe::", "::7f00:1", "224.0.0.1"]
+)
+def test_name_servers_at_addresses_of_private_use_are_not_asked(address: str) -> None:
+    found, seen = conversation(lambda *_: [], Question("example.org", "SOA", address))
+    assert cause(found) is Cause.PRIVATE
+    assert seen == []
+
+
+def test_nobody_says_that_a_name_is_not_there_without_naming_it() -> None:
+    def nameless(question: dns.message.Message, tcp: bool) -> list[bytes]:
+        reply = answer(question, rcode=dns.rcode.NXDOMAIN)
+        reply.question.clear()
+        return [framed(reply) if tcp else reply.to_wire()]
+
+    assert cause(ask(nameless)) is Cause.MALFORMED

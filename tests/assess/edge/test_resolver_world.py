@@ -88,6 +88,7 @@ def test_an_alias_into_a_zone_that_is_not_signed_is_not_secure(knot: Knot) -> No
     ("name", "kind", "why"),
     [
         ("wrongds.test", "MX", "none of the keys of wrongds.test is the one that its parent names"),
+        ("wrongdigest.test", "MX", "none of the keys of wrongdigest.test is the one that its parent names"),
         ("wrongds.test", "CAA", "none of the keys of wrongds.test is the one that its parent names"),
         ("nope.wrongds.test", "A", "none of the keys of wrongds.test is the one that its parent names"),
         ("unsigned.test", "MX", "unsigned.test should have keys and has none"),

@@ -319,3 +319,48 @@ def test_nothing_is_asked_that_changes_anything() -> None:
         assert ask.path.startswith("/")
         assert ask.path.isascii()
         assert " " not in ask.path
+
+
+def test_another_protocol_that_nobody_asked_for(chain: Path, root: Issued) -> None:
+    async def switching(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nx")
+        await writer.drain()
+
+    found = look(switching, chain, root)
+    causes = {page.unknown.cause for page in found.values() if page.unknown}
+    assert causes <= {Cause.MALFORMED, Cause.RATE_LIMITED}
+    assert not any(page.status for page in found.values())
+
+
+def test_a_server_whose_pages_are_all_long_and_different_is_not_read_to_the_end(
+    chain: Path, root: Issued
+) -> None:
+    count = 0
+
+    async def long(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal count
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            count += 1
+            body = b"%d" % count + b"x" * 120_000
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            await writer.drain()
+
+    found = look(long, chain, root)
+    assert sum(len(page.body) for page in found.values()) < web_probe.MOST_BODIES + web_probe.MOST_BODY
+    unread = [page.unknown.cause for page in found.values() if page.unknown]
+    assert unread
+    assert set(unread) == {Cause.TOO_LONG}
+
+
+def test_one_long_page_for_everything_is_kept_once(chain: Path, root: Issued) -> None:
+    async def same(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 120000\r\n\r\n" + b"x" * 120_000)
+            await writer.drain()
+
+    found = look(same, chain, root)
+    assert all(page.status == 200 for page in found.values() if page.method == "GET")
+    assert len({id(page.body) for page in found.values() if page.method == "GET"}) == 1

@@ -30,7 +30,7 @@ SMTP = _row(
 MAIL = _row(
     42, "imap-clear imap-optional imaps pop3-clear pop3s pop3-optional sieve imap imap-tokens imaps-old"
 )
-# nginx, openssl and gnutls-serv.
+# nginx, and for RC4 a small server of our own.
 WEB_TLS = _row(
     43,
     "expired self-signed other-name stranger incomplete early short-key sha1 old-tls only-old static-rsa small-dh rc4 "
@@ -47,5 +47,5 @@ POLICIES = _row(46, "testing shut-out missing off short broken redirect")
 HOSTILE = _row(
     47,
     "tarpit garbage endless closing http drip preauth starttls-fails https-silent https-plain https-endless busy "
-    "smtp-tarpit smtp-garbage",
+    "smtp-tarpit smtp-garbage obeys",
 )

@@ -21,12 +21,21 @@ from gambeson.playground.exchange.logs import ExchangeLogs
 from gambeson.playground.exchange.serve import application
 from gambeson.playground.mailboxes import Mailboxes
 
-from .addresses import HOSTILE, NS_LAME, NS_OLD, NS_RECURSIVE, NS_SILENT
+from .addresses import HOSTILE, NS_LAME, NS_OLD, NS_RECURSIVE, NS_SILENT, WEB, WEB_TLS
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 Conduct = Callable[[Reader, Writer], Awaitable[None]]
 Reply = Callable[[bytes, bool], Awaitable[bytes | None]]  # of a question, and whether over TCP
 FOREVER = 3600.0
+
+
+async def _more(writer: Writer, octets: bytes) -> None:
+    """Writes, and lets others run: a TLS stream that is gone says so only later."""
+    if writer.is_closing():
+        raise ConnectionResetError
+    writer.write(octets)
+    await writer.drain()
+    await asyncio.sleep(0)
 
 
 def says(*parts: bytes, between: float = 0.0, forever: bool = False) -> Conduct:
@@ -38,8 +47,7 @@ def says(*parts: bytes, between: float = 0.0, forever: bool = False) -> Conduct:
             await writer.drain()
             await asyncio.sleep(between)
         while forever:
-            writer.write(parts[-1])
-            await writer.drain()
+            await _more(writer, parts[-1])
         while await reader.read(65536):
             pass
 
@@ -71,8 +79,33 @@ async def _endless_page(reader: Reader, writer: Writer) -> None:
     await reader.readuntil(b"\r\n\r\n")
     writer.write(b"HTTP/1.1 200 OK\r\nServer: x\r\n")
     while True:
-        writer.write(b"X-More: " + b"y" * 1000 + b"\r\n")
-        await writer.drain()
+        await _more(writer, b"X-More: " + b"y" * 1000 + b"\r\n")
+
+
+def obeys(context: ssl.SSLContext) -> Conduct:
+    """An SMTP server that keeps what came before TLS and obeys it inside (CVE-2011-0411)."""
+
+    async def conduct(reader: Reader, writer: Writer) -> None:
+        writer.write(b"220 mx1 ESMTP\r\n")
+        begun = False
+        while line := (await reader.readline()).upper():
+            starts = line.startswith(b"STARTTLS")
+            offer = b"" if begun else b"250-STARTTLS\r\n"
+            writer.write(
+                b"220 go on\r\n"
+                if starts
+                else b"250-mx1\r\n" + offer + b"250 HELP\r\n"
+                if line.startswith(b"EHLO")
+                else b"250 well\r\n"
+            )
+            await writer.drain()
+            if starts:
+                begun = True
+                await writer.start_tls(context)
+            if line.startswith(b"QUIT"):
+                return
+
+    return conduct
 
 
 _PREAUTH = answers(
@@ -104,11 +137,27 @@ _CONDUCTS: dict[str, tuple[Protocol, Conduct, bool]] = {
 }
 
 
-class Hostiles:
-    """All of them, between ``async with`` and its end, in the running loop. ``emulator`` is the port of the playground's
-    Exchange on 127.0.0.1."""
+OLD_SUITES = {bytes.fromhex(code) for code in ["c007", "c008", "c011", "c012"]}
+GOOD_SUITES = {
+    bytes.fromhex(code) for code in ["1301", "1302", "1303", "c02b", "c02c", "c02f", "c030", "cca8", "cca9"]
+}
 
-    def __init__(self, folder: Path, ports: Mapping[Protocol, int], dns_port: int, good: Path, emulator: int) -> None:
+
+async def _copy(source: Reader, sink: Writer) -> None:
+    with contextlib.suppress(OSError):
+        while octets := await source.read(65536):
+            sink.write(octets)
+            await sink.drain()
+    sink.close()
+
+
+class Hostiles:
+    """All of them, between ``async with`` and its end, in the running loop. ``emulator`` is the port of the
+    playground's Exchange on 127.0.0.1."""
+
+    def __init__(
+        self, folder: Path, ports: Mapping[Protocol, int], dns_port: int, good: Path, emulator: int
+    ) -> None:
         self._folder, self._ports, self._dns_port = folder, ports, dns_port
         self._good, self._emulator = good, emulator
         self._closing: list[Callable[[], None]] = []
@@ -118,9 +167,16 @@ class Hostiles:
     async def __aenter__(self) -> Hostiles:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._good)
+        await self._serve(HOSTILE["obeys"], self._ports[Protocol.SMTP], obeys(context), None)
         for name, (protocol, conduct, tls) in _CONDUCTS.items():
             await self._serve(HOSTILE[name], self._ports[protocol], conduct, context if tls else None)
-        for address, reply in ((NS_LAME, _refused), (NS_OLD, _old), (NS_RECURSIVE, _recursive), (NS_SILENT, _nothing)):
+        await self._serve(WEB_TLS["rc4"], self._ports[Protocol.HTTPS], self._old_suites, None)
+        for address, reply in (
+            (NS_LAME, _refused),
+            (NS_OLD, _old),
+            (NS_RECURSIVE, _recursive),
+            (NS_SILENT, _nothing),
+        ):
             self._closing.append(await name_server(address, self._dns_port, reply))
         await self._exchange()
         return self
@@ -149,8 +205,31 @@ class Hostiles:
         server = await asyncio.start_server(serve, address, port, ssl=context)
         self._closing.append(server.close)
 
+    async def _old_suites(self, reader: Reader, writer: Writer) -> None:
+        """Takes RC4 and 3DES, which no library here has any more, as far as the answer to a first message; whatever
+        else is asked goes to the good web server."""
+        head = await reader.readexactly(5)
+        hello = await reader.readexactly(int.from_bytes(head[3:5], "big"))
+        at = 39 + hello[38]  # behind type, length, version, random and session
+        length = int.from_bytes(hello[at : at + 2], "big")
+        suites = [hello[n : n + 2] for n in range(at + 2, at + 2 + length, 2)]
+        old = [suite for suite in suites if suite in OLD_SUITES]
+        if old and GOOD_SUITES.isdisjoint(suites):  # as OpenSSL does, it takes what it likes best
+            body = b"\x03\x03" + bytes(32) + b"\0" + old[0] + b"\0"
+            message = b"\x02" + len(body).to_bytes(3, "big") + body
+            writer.write(b"\x16\x03\x03" + len(message).to_bytes(2, "big") + message)
+            await writer.drain()
+            return
+        theirs, ours = await asyncio.open_connection(WEB, self._ports[Protocol.HTTPS])
+        ours.write(head + hello)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_copy(reader, ours))
+            group.create_task(_copy(theirs, writer))
+
     async def _exchange(self) -> None:
-        front = FrontEnd(Mailboxes(self._folder / "mail", {"ada@example.org": ()}), {"ada@example.org": "secret"})
+        front = FrontEnd(
+            Mailboxes(self._folder / "mail", {"ada@example.org": ()}), {"ada@example.org": "secret"}
+        )
         config = uvicorn.Config(
             application(front, ExchangeLogs(self._folder / "logs")),
             host="127.0.0.1",

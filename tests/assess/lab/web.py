@@ -19,8 +19,9 @@ _STRONG = "ssl_protocols TLSv1.2 TLSv1.3; ssl_ciphers ECDHE+AESGCM:ECDHE+CHACHA2
 _HELLO = f"{_HSTS} location = / {{ return 200 'hello'; }}"
 _WEAK_KEY = "ssl_protocols TLSv1.2; ssl_ciphers ECDHE+AESGCM:@SECLEVEL=0;"
 _OLD = "ssl_ciphers ECDHE+AES:@SECLEVEL=0;"
-_FORM = "<form><input type=\"password\" name=\"p\"></form>"
+_FORM = '<form><input type="password" name="p"></form>'
 _POLICY = "version: STSv1\\nmode: {mode}\\nmx: {mx}\\nmax_age: {age}\\n"
+NEWEST = "15.2.2562.46"
 NTLM = ("Negotiate", "NTLM")
 
 
@@ -37,7 +38,8 @@ class Site:
 
 
 def _page(path: str, body: str) -> str:
-    return f"{_HSTS} default_type text/html; location = / {{ return 200 'hello'; }} location {path} {{ return 200 '{body}'; }}"
+    hello = "location = / { return 200 'hello'; }"
+    return f"{_HSTS} default_type text/html; {hello} location {path} {{ return 200 '{body}'; }}"
 
 
 def _asks(path: str, *schemes: str) -> str:
@@ -54,7 +56,7 @@ def _exchange(version: str, *more: str) -> str:
     )
 
 
-def _policy(mode: str = "enforce", mx: str = "mx1.$domain\\nmx: mx2.$domain", age: int = 604800) -> str:
+def _policy(mode: str = "enforce", mx: str = "*.$domain", age: int = 604800) -> str:
     body = _POLICY.format(mode=mode, mx=mx, age=age)
     return f'default_type text/plain; location = /.well-known/mta-sts.txt {{ return 200 "{body}"; }}'
 
@@ -64,15 +66,19 @@ def sites(emulator: int, folder: Path) -> list[Site]:
     tls, pages, exchange, policies = WEB_TLS, WEB_PAGES, EXCHANGE, POLICIES
     weak = "ssl_protocols TLSv1 TLSv1.1 TLSv1.2 TLSv1.3;" + _OLD
     basic = ('Basic realm="mail"',)
-    owa = "location /owa/ {{ add_header X-FEServer EX01 always; default_type text/html; return 200 '<link href=\"/owa/auth/{}/themes/x.css\">'; }}"
+    picture = '<link href="/owa/auth/15.2.1544/themes/x.css">'
+    owa = f"location /owa/ {{ add_header X-FEServer EX01 always; default_type text/html; return 200 '{picture}'; }}"
+    ecp = "https://$host/owa/auth/logon.aspx?url=https%3a%2f%2f$host%2fecp%2f&reason=0"
+    proxied = (
+        f"proxy_pass http://127.0.0.1:{emulator}; proxy_pass_header Server; proxy_set_header Host $host;"
+    )
+    programs = _asks("/EWS/", *basic) + _asks("/Microsoft-Server-ActiveSync", *basic)
     return [
         Site(POLICY, _policy()),
         Site(WEB),
         *(
             Site(tls[name], chain=name)
-            for name in (
-                "expired self-signed other-name stranger incomplete early no-names soon absurd"
-            ).split()
+            for name in "expired self-signed other-name stranger incomplete early no-names soon absurd".split()  # noqa: SIM905
         ),
         Site(tls["short-key"], chain="short-key", tls=_WEAK_KEY),
         Site(tls["tiny-key"], chain="tiny-key", tls=_WEAK_KEY),
@@ -95,22 +101,22 @@ def sites(emulator: int, folder: Path) -> list[Site]:
         Site(pages["rspamd"], _page("/rspamd/", "<title>Rspamd Web Interface</title>")),
         Site(pages["phpmyadmin"], _page("/phpmyadmin/", "<title>phpMyAdmin</title>")),
         Site(pages["version"], f"{_HELLO} server_tokens on;"),
-        Site(pages["basic"], _exchange("15.2.2562.46", _asks("/EWS/", *basic), _asks("/Microsoft-Server-ActiveSync", *basic))),
-        Site(pages["powershell"], _exchange("15.2.2562.46", _asks("/PowerShell/", "Negotiate"))),
-        Site(pages["rpc"], _exchange("15.2.2562.46", _asks("/rpc/", *NTLM))),
+        Site(pages["basic"], _exchange(NEWEST, programs)),
+        Site(pages["powershell"], _exchange(NEWEST, _asks("/PowerShell/", "Negotiate"))),
+        Site(pages["rpc"], _exchange(NEWEST, _asks("/rpc/", *NTLM))),
         Site(
             pages["ecp"],
-            _exchange("15.2.2562.46", "location /ecp/ { return 302 https://$host/owa/auth/logon.aspx?url=https%3a%2f%2f$host%2fecp%2f&reason=0; }"),
+            _exchange(NEWEST, f"location /ecp/ {{ return 302 {ecp}; }}"),
         ),
-        Site(pages["sign-in-everywhere"], f"{_HSTS} add_header WWW-Authenticate 'Basic realm=\"x\"' always; return 401;"),
-        Site(pages["page-everywhere"], f"{_HSTS} return 200 'PostfixAdmin, Rspamd, phpMyAdmin: none of these is here';"),
-        Site(exchange["emulator"], f"location / {{ proxy_pass http://127.0.0.1:{emulator}; proxy_pass_header Server; proxy_set_header Host $host; }}"),
+        Site(pages["sign-in-everywhere"], _HSTS + " add_header WWW-Authenticate 'Basic realm=x' always; return 401;"),
+        Site(pages["page-everywhere"], _HSTS + "return 200 'PostfixAdmin, Rspamd and phpMyAdmin are not here';"),
+        Site(exchange["emulator"], f"location / {{ {proxied} }}"),
         Site(exchange["old"], _exchange("15.2.1118.7")),
-        Site(exchange["cu-only"], f"{_HELLO} {owa.format('15.2.1544')}"),
+        Site(exchange["cu-only"], f"{_HELLO} {owa}"),
         Site(exchange["ended"], _exchange("15.0.1497.48")),
-        Site(exchange["farm-one"], _exchange("15.2.2562.46")),
+        Site(exchange["farm-one"], _exchange(NEWEST)),
         Site(exchange["farm-two"], _exchange("15.2.2562.17")),
-        Site(exchange["newest"], _exchange("15.2.2562.46")),
+        Site(exchange["newest"], _exchange(NEWEST)),
         Site(exchange["silent"], _exchange("")),
         Site(policies["testing"], _policy("testing")),
         Site(policies["shut-out"], _policy(mx="mx1.$domain")),

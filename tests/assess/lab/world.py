@@ -22,13 +22,13 @@ from gambeson.assess.edge.checks import all_checks
 from gambeson.assess.edge.dnssec import TrustAnchors
 from gambeson.assess.edge.look import Look, Progress, Request
 from gambeson.assess.edge.resolver import Resolver
-from peers import program
 from peers.dovecot import Dovecot
 from peers.knot import Knot, KnotZone
-from peers.process import Child, free_port
+from peers.process import free_port
 
 from . import dovecot, zone
 from .addresses import (
+    HOSTILE,
     MX1,
     MX2,
     MX_BESIDE,
@@ -43,7 +43,6 @@ from .addresses import (
     NS_RECURSIVE,
     NS_SILENT,
     SMTP,
-    WEB_TLS,
 )
 from .certificates import Certificates
 from .hostile import Hostiles, name_server
@@ -119,7 +118,11 @@ class World:
         enter = self._stack.enter_context
         enter(self.knot)
         auth = {name: free_port() for name in ("passwords", "tokens", "challenge")}
-        for name, make in (("passwords", dovecot.passwords), ("tokens", dovecot.tokens), ("challenge", dovecot.challenge)):
+        for name, make in (
+            ("passwords", dovecot.passwords),
+            ("tokens", dovecot.tokens),
+            ("challenge", dovecot.challenge),
+        ):
             enter(self._dovecot(make, good, auth[name]))
         postfix = LabPostfix(self.folder / "postfix", files, auth, self.ports)
         self._stack.callback(postfix.stop)
@@ -129,10 +132,6 @@ class World:
         (web / "dh.pem").write_text(_small_group())
         (web / "openssl.cnf").write_text(_OLD_TLS)
         enter(LabNginx(web, files, self.ports, emulator))
-        gnutls = [program("gnutls-serv"), "--http", "--quiet", "--x509certfile", files["rsa"], "--x509keyfile", files["rsa"]]
-        gnutls += ["--priority", "NORMAL:-VERS-ALL:+VERS-TLS1.2:-CIPHER-ALL:+AES-128-GCM:+ARCFOUR-128:+3DES-CBC:-RSA"]
-        gnutls += ["--port", str(self.ports[Protocol.HTTPS]), "--listenaddress", WEB_TLS["rc4"]]
-        self._stack.callback(Child([str(word) for word in gnutls], self.folder / "gnutls.log").stop)
         hostiles = Hostiles(self.folder / "exchange", self.ports, self.knot.port, good, emulator)
         await self._async.enter_async_context(hostiles)
 
@@ -143,13 +142,19 @@ class World:
         dkim = zone.dkim_key(2048)
         clean = zone.clean(self.ports[Protocol.SUBMISSION], self.certificates.key, dkim)
         test = "".join(f"{name} IN A {address}\n" for name, address in NAME_SERVERS.items())
-        back = {MX1: "mail1", MX2: "mail2", MX_BESIDE: "mail3", MX_STRANGE: "stranger", MX_GENERIC: "dsl-13-1-1"}
+        back = {
+            MX1: "mail1",
+            MX2: "mail2",
+            MX_BESIDE: "mail3",
+            MX_STRANGE: "stranger",
+            MX_GENERIC: "dsl-13-1-1",
+        }
         # The good address of the stranger's name is another one.
         forward = {**back, MX_STRANGE: ""}
         test += "".join(f"{name} IN A {address}\n" for address, name in forward.items() if name)
-        test += f"stranger IN A {MX_NAMELESS}\nns3 IN CNAME ns2\n"
-        for address in (*SMTP.values(),):
-            back[address] = f"smtp-{address.split('.')[2]}"
+        test += f"stranger IN A {MX_NAMELESS}\nns3 IN CNAME ns2\nempty IN TXT x\n"
+        for address in (*SMTP.values(), *HOSTILE.values()):
+            back[address] = "host-" + "-".join(address.split(".")[1:3])
             test += f"{back[address]} IN A {address}\n"
         reverse = "".join(f"{_reverse(address)} IN PTR {name}.test.\n" for address, name in back.items())
         own = [
@@ -171,7 +176,9 @@ class World:
             *own,
         ]
 
-    async def look(self, domain: Domain, *, seconds: float = 55.0, probe: bool = True) -> tuple[Facts, tuple[Line, ...]]:
+    async def look(
+        self, domain: Domain, *, seconds: float = 55.0, probe: bool = True
+    ) -> tuple[Facts, tuple[Line, ...]]:
         """Looks at a domain of this world: what was measured, and the lines."""
         now = time.time()
         servers: Sequence[tuple[str, int]] = [self.knot.server]

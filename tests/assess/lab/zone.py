@@ -11,6 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from .addresses import MX1, MX2, POLICY, WEB
 
 SERVERS = ("ns1.test", "ns2.test")
+# RSA of 768 bits, which no library makes any more.
+WEAK_KEY = (
+    "MHwwDQYJKoZIhvcNAQEBBQADawAwaAJhAN0ffLQYWK5l1PxJY4yTL18o2C8/Zq2uzyaEUUbfMH8o1n1dSY2L"
+    "BC9YtfRFSc4NO6Cy/tpf5+3amu0LeGCjDVdY6ahdGzBp6BKqSEkuo0UOBAc34nNs1VxXzwY5bmiGpwIDAQAB"
+)
 
 
 def dkim_key(bits: int) -> str:

@@ -12,6 +12,24 @@ from .unknown import Unknown
 
 FAMILIES = ("A", "AAAA")
 
+# IPv6 that Python takes for global and that is nobody's on the internet: local NAT64 (RFC 8215), addresses that stand
+# for IPv4 (RFC 4291 section 2.5.5, RFC 2765), site-local (RFC 3879), documentation (RFC 9637), SRv6 (RFC 9602).
+_NOBODYS = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "64:ff9b:1::/48",
+            "::/96",
+            "::ffff:0:0:0/96",
+            "::ffff:0:0/96",
+            "fec0::/10",
+            "3fff::/20",
+            "5f00::/16",
+        ),
+    )
+)
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
@@ -54,11 +72,10 @@ def _of(answers: Answers, name: str) -> Addresses:
         missing |= answer.state is DnsState.NO_NAME
         if answer.state is DnsState.RECORDS:
             found.update((text, None) for record in answer.records if (text := address(record)))
-    if missing:
-        unknown.clear()  # a name that does not exist has nothing of any family
-    return Addresses(
-        name, tuple(found), missing and not found, aliases, tuple(unknown), secure and not unknown
-    )
+    # Some servers say that a name does not exist where only AAAA does not (RFC 4074 section 4.2), so one family's word
+    # does not stand for a family that was not told.
+    missing &= not found and not unknown
+    return Addresses(name, tuple(found), missing, aliases, tuple(unknown), secure and not unknown)
 
 
 def address(text: str) -> str:
@@ -73,7 +90,19 @@ def public(text: str, lab: bool = False) -> bool:
     """Whether an address is one that the whole internet can use. In a laboratory (``Facts.private``) loopback is the
     internet."""
     found = ipaddress.ip_address(text)
-    return (found.is_global and not found.is_multicast) or (lab and found.is_loopback)
+    if lab and found.is_loopback:
+        return True
+    if isinstance(found, ipaddress.IPv6Address):
+        if any(found in network for network in _NOBODYS):
+            return False
+        if (carried := _carried(found)) is not None and not public(str(carried)):
+            return False  # a gateway would bring us to it
+    return found.is_global and not found.is_multicast
+
+
+def _carried(found: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address behind a gateway: NAT64 (RFC 6052 section 2.1), 6to4 (RFC 3056 section 2)."""
+    return ipaddress.IPv4Address(int(found) & 0xFFFFFFFF) if found in _NAT64 else found.sixtofour
 
 
 def network(text: str) -> str:

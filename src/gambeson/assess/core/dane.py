@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .dns import Answers, DnsState, Question, Security
@@ -89,6 +89,15 @@ def kept(records: Sequence[Tlsa], chain: Sequence[Certificate], host: str) -> bo
     for record in records:
         if record.usage == 3 and chain and record.fits(chain[0]):
             return True
-        if record.usage == 2 and any(map(record.fits, chain)) and is_for(host, chain[0].names):
+        if record.usage == 2 and any(map(record.fits, _issuers(chain))) and is_for(host, chain[0].names):
             return True
     return False
+
+
+def _issuers(chain: Sequence[Certificate]) -> Iterator[Certificate]:
+    """The server's own certificate and those above it, each the issuer of the one before; what else a server sends has
+    vouched for nothing (RFC 7671 section 5.2). By names: whether signatures hold is for whoever delivers the mail."""
+    for at, certificate in enumerate(chain):
+        if at and chain[at - 1].issuer != certificate.subject:
+            return
+        yield certificate

@@ -5,6 +5,7 @@ call such hosts. A name is only believed where it does not merely come out of a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from .addresses import Addresses, address, addresses
 from .dns import Answers, DnsState, Question
@@ -58,7 +59,14 @@ def hosts(domain: str, given: Sequence[str], answers: Answers) -> tuple[Host, ..
             made.append(Host(name, tuple(of_name), (name,)))
         elif (host := _host(found[name], tuple(dict.fromkeys(of_name)), wildcard)) is not None:
             made.append(host)
-    return tuple(made[:MAX_HOSTS])
+    return (*made[:MAX_HOSTS], *map(_beyond, made[MAX_HOSTS:]))
+
+
+def _beyond(host: Host) -> Host:
+    """A host that is one too many: it is named, and not looked at."""
+    why = Unknown(Cause.NOT_ASKED, f"only {MAX_HOSTS} hosts are probed")
+    left_out = (*host.left_out, *((text, why) for text in host.addresses))
+    return replace(host, addresses=(), left_out=left_out)
 
 
 def _gather(roles: dict[str, list[str]], domain: str, answers: Answers) -> Iterable[tuple[str, str]]:

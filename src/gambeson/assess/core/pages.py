@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .unknown import Cause, Unknown
 from .web import Page
 
 NOWHERE = "nowhere"  # the purpose of the address that nobody has
@@ -49,18 +50,26 @@ def there(page: Page, nowhere: Page | None) -> bool:
     """Whether something is at ``page``, given the answer for an address that nobody has."""
     if page.status in (0, 400, 404, 410) or page.status >= 500:
         return False
-    return nowhere is None or _shape(page) != _shape(nowhere)
+    if nowhere is None:
+        return True
+    paths = sorted({_path(page), _path(nowhere)}, key=len, reverse=True)
+    return _shape(page, paths) != _shape(nowhere, paths)
 
 
-def _shape(page: Page) -> tuple[object, ...]:
-    """What two answers have in common that are made for any address."""
-    path = "/" + page.url.partition("://")[2].partition("/")[2]
-    location = page.header("location").replace(path, "*")
+def _path(page: Page) -> str:
+    return "/" + page.url.partition("://")[2].partition("/")[2]
+
+
+def _shape(page: Page, paths: Iterable[str]) -> tuple[object, ...]:
+    """What two answers have in common that are made for any address: all but the ``paths`` that were asked for."""
+    location, body = page.header("location"), page.body
+    for path in paths:
+        location, body = location.replace(path, "*"), body.replace(path.encode("latin-1", "replace"), b"*")
     if page.status in (301, 302, 303, 307, 308):
         return page.status, location.partition("?")[0]
     if page.status in (401, 403):
         return page.status, page.schemes
-    return page.status, page.body.replace(path.encode("latin-1", "replace"), b"*")
+    return page.status, body
 
 
 def of(pages: Iterable[Page], host: str) -> dict[str, Page]:
@@ -72,6 +81,33 @@ def of(pages: Iterable[Page], host: str) -> dict[str, Page]:
             if known is None or not known.status:
                 found[page.purpose] = page
     return found
+
+
+def sites(pages: Iterable[Page]) -> tuple[tuple[str, dict[str, Page]], ...]:
+    """Host names with their pages over HTTPS, by purpose. Each address that answered stands for itself, as two
+    addresses of one name may be two machines; where none answered the name is there once."""
+    machines: dict[str, dict[str, dict[str, Page]]] = {}
+    for page in pages:
+        if page.url.startswith("https://"):
+            machines.setdefault(name_of(page), {}).setdefault(page.address, {})[page.purpose] = page
+    found: list[tuple[str, dict[str, Page]]] = []
+    for host, asked in machines.items():
+        answered = [some for some in asked.values() if any(page.status for page in some.values())]
+        found += [(host, some) for some in answered or list(asked.values())[:1]]
+    return tuple(found)
+
+
+def unsure(pages: Mapping[str, Page]) -> Unknown | None:
+    """Why it cannot be told whether these pages are there, or one answer is given for every address: that for the
+    address that nobody has did not come."""
+    nowhere = pages.get(NOWHERE)
+    if nowhere is None:
+        return None
+    if not nowhere.status:
+        return nowhere.unknown or Unknown(Cause.MALFORMED)
+    if nowhere.status == 429 or nowhere.status >= 500:
+        return Unknown(Cause.RATE_LIMITED, f"it answers {nowhere.status} for an address that nobody has")
+    return None
 
 
 def hosts(pages: Iterable[Page]) -> tuple[str, ...]:

@@ -13,6 +13,9 @@ from .doors import PORTS, Protocol
 from .facts import Host
 
 MAX_DOORS = 240
+MAX_NAMES = (
+    16  # of one web port: whoever owns a domain can let any number of its names lead to a stranger's server
+)
 _ROLES: dict[str, tuple[Protocol, ...]] = {
     "mx": (Protocol.SMTP,),
     "autodiscover": (Protocol.HTTPS, Protocol.HTTP),
@@ -64,14 +67,35 @@ def knocks(
     hosts: Iterable[Host], domain: str, ports: Mapping[Protocol, int] | None = None
 ) -> tuple[Knock, ...]:
     """Every port once an address, under the first host that has it; web ports once a name, because one address may
-    serve many."""
+    serve many. No more than one look may ask for."""
+    return _sorted_out(hosts, domain, ports)[0]
+
+
+def left_out(
+    hosts: Iterable[Host], domain: str, ports: Mapping[Protocol, int] | None = None
+) -> tuple[tuple[Knock, ...], str]:
+    """What ``knocks`` leaves out for the sake of its limits, and why, as part of a sentence."""
+    why = f"a look knocks at no more than {MAX_DOORS} doors, and at a web server under {MAX_NAMES} names"
+    return _sorted_out(hosts, domain, ports)[1], why
+
+
+def _sorted_out(
+    hosts: Iterable[Host], domain: str, ports: Mapping[Protocol, int] | None
+) -> tuple[tuple[Knock, ...], tuple[Knock, ...]]:
     found: dict[tuple[str, int, str], Knock] = {}
+    beyond: dict[tuple[str, int, str], Knock] = {}
+    names: dict[tuple[str, int], int] = {}
     for host in hosts:
         for address in host.addresses:
             for protocol in protocols(host, domain):
                 port = (ports or {}).get(protocol, PORTS[protocol])
                 web = protocol in (Protocol.HTTP, Protocol.HTTPS)
                 key = (address, port, host.name if web else "")
-                if key not in found and len(found) < MAX_DOORS:
-                    found[key] = Knock(host.name, address, port, protocol)
-    return tuple(found.values())
+                if key in found or key in beyond:
+                    continue
+                named = names.get((address, port), 0)
+                fits = len(found) < MAX_DOORS and not (web and named >= MAX_NAMES)
+                (found if fits else beyond)[key] = Knock(host.name, address, port, protocol)
+                if fits and web:
+                    names[address, port] = named + 1
+    return tuple(found.values()), tuple(beyond.values())

@@ -15,6 +15,7 @@ from .unknown import Cause, Unknown
 
 # What the sentence of a line is about does not depend on us where these stood between: the look itself is incomplete.
 _OURS = frozenset({Cause.DEADLINE, Cause.NOT_ASKED, Cause.DEFECT})
+_NOT_FOUND = "could not be found out"
 # First words of sentences that keep their capital anywhere.
 _NAMES = frozenset({"Exchange", "Outlook", "Windows", "Microsoft", "Gambeson", "I"})
 
@@ -59,11 +60,15 @@ def _seen(facts: Facts) -> str:
     names = [host.name for host in facts.hosts if host.addresses]
     if not names:
         return f"For {facts.domain} no mail host with an address was found; only its names could be judged."
-    hosts = f"{len(names)} host name{'s' if len(names) != 1 else ''} ({named(names)})"
+    hosts = f"{_number(len(names), 'host name')} ({named(names)})"
     if not facts.probed:
         return f"For {facts.domain} we read its names only, and found {hosts}; no door was knocked at."
-    doors = f"{len(opened)} door{'s' if len(opened) != 1 else ''} open to the internet"
-    return f"For {facts.domain} we looked from outside at {hosts} and found {doors}."
+    doors = _number(len(opened), "door")
+    return f"For {facts.domain} we looked from outside at {hosts} and found {doors} open to the internet."
+
+
+def _number(count: int, noun: str) -> str:
+    return f"no {noun}" if not count else f"one {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _stands(facts: Facts, lines: Sequence[Line]) -> str:
@@ -71,16 +76,16 @@ def _stands(facts: Facts, lines: Sequence[Line]) -> str:
     red = [line for line in lines if line.light is Light.RED]
     amber = sum(line.light is Light.AMBER for line in lines)
     unknown = sum(line.light is Light.UNKNOWN for line in lines)
-    tail = f", and {_things(unknown)} could not be found out" if unknown else ""
     if red:
-        more = f", {_things(amber)} should be improved" if amber else ""
-        return (
-            f"{_capital(_things(len(red)))} must be put right{more}{tail}; the worst: {_after_colon(red[0])}"
+        stands = _counted(
+            (len(red), "must be put right"), (amber, "should be improved"), (unknown, _NOT_FOUND)
         )
+        return f"{stands[:1].upper()}{stands[1:]}; the worst: {_after_colon(red[0])}"
     if amber:
-        return f"Nothing stands wide open, {_things(amber)} should be improved{tail}."
+        return f"Nothing stands wide open; {_counted((amber, 'should be improved'), (unknown, _NOT_FOUND))}."
+    tail = f"; {_counted((unknown, _NOT_FOUND))}" if unknown else ""
     if not facts.probed:
-        return f"What its names say is in order{tail}; whether its doors are, nobody has looked."
+        return f"What its names say is in order, and its doors nobody has looked at{tail}."
     return f"Everything that could be seen from outside is in order{tail}."
 
 
@@ -92,12 +97,12 @@ def _next(lines: Sequence[Line]) -> str:
     return "There is nothing to do from this side; what goes on inside the server does not show from outside."
 
 
-def _things(count: int) -> str:
-    return "one thing" if count == 1 else f"{count} things"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _counted(*counts: tuple[int, str]) -> str:
+    """``9 things must be put right, one should be improved and 2 could not be found out``; what is none is left out."""
+    said = [("one" if count == 1 else str(count), what) for count, what in counts if count]
+    noun = "thing" if said[0][0] == "one" else "things"
+    parts = [f"{said[0][0]} {noun} {said[0][1]}", *(f"{count} {what}" for count, what in said[1:])]
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _after_colon(line: Line, *, step: bool = False) -> str:
@@ -124,7 +129,12 @@ def _missing(facts: Facts, lines: Sequence[Line]) -> list[str]:
     for host in facts.hosts:
         for why in dict.fromkeys(unknown.cause for _, unknown in host.left_out):
             what = named([what for what, unknown in host.left_out if unknown.cause is why])
-            found.append(f"{host.name}: {what} was not probed, because {because(Unknown(why))}.")
+            remedy = (
+                "; --private, or --host with the address, says that it is yours"
+                if why is Cause.PRIVATE
+                else ""
+            )
+            found.append(f"{host.name}: {what} was not probed, because {because(Unknown(why))}{remedy}.")
     found.extend(
         line.sentence
         for line in lines

@@ -109,6 +109,7 @@ def _known(component: str, host: str, seen: list[Observation]) -> Known:
 
 
 def _cover(seen: list[Observation]) -> Interval:
+    seen = [o for o in seen if o.low or o.high]  # who says only that it is there bounds nothing
     lows = [o.low for o in seen]
     # an exact version ends at itself; the cover must still hold it, so it is open where the newest is exact
     newest = max(seen, key=lambda o: (not o.high, key(o.high)))

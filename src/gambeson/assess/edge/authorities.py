@@ -24,7 +24,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 from gambeson.assess.core.tls import Trust
 from gambeson.wire.lines import human
 
-from .certificates import Unreadable, alternative_names, load
+from .certificates import Unreadable, alternative_names, load, signature_hash
 
 MAX_CHAIN = 12  # certificates of a chain that are looked at
 MAX_FILE = 16 * 1024 * 1024
@@ -130,6 +130,8 @@ class Authorities:
             if certificate.not_valid_before_utc > at:
                 return Trust.NOT_YET_VALID, f"{what} begins on {_day(certificate.not_valid_before_utc)}"
         last = path[-1]
+        if anchored and (old := next((h for c in path if (h := _old_hash(c))), "")):
+            return Trust.INVALID, f"it is signed with {old}, which programs no longer accept"
         if anchored:
             return Trust.INVALID, human(_plain(refusal), _SHOWN)
         if _signed(last, last):
@@ -225,6 +227,15 @@ def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     except Unreadable:
         return True
     return True
+
+
+def _old_hash(certificate: x509.Certificate) -> str:
+    """The broken hash of its signature; empty where it has none."""
+    try:
+        found = signature_hash(certificate)
+    except Unreadable:
+        return ""
+    return found.upper() if found in ("md2", "md4", "md5", "sha1") else ""
 
 
 def _organisations(name: x509.Name) -> set[str]:

@@ -63,7 +63,7 @@ def read(der: bytes) -> Certificate:
             not_after=_or(0.0, lambda: loaded.not_valid_after_utc.timestamp() if loaded else 0.0),
             key=kind,
             bits=bits,
-            signature_hash=_or("", lambda: _hash(loaded) if loaded else ""),
+            signature_hash=_or("", lambda: signature_hash(loaded) if loaded else ""),
             sha256=hashlib.sha256(der).hexdigest(),
             spki_sha256=hashlib.sha256(spki).hexdigest() if spki else "",
             der=der,
@@ -109,7 +109,9 @@ def _key(loaded: x509.Certificate | None, spki: bytes) -> tuple[str, int]:
     return ("RSA", bits) if bits else ("", 0)
 
 
-def _hash(loaded: x509.Certificate) -> str:
+def signature_hash(loaded: x509.Certificate) -> str:
+    """The hash of its signature as ``sha256``; empty where the algorithm has none of its own. Raises what is in
+    ``Unreadable``."""
     if old := _OLD_HASHES.get(loaded.signature_algorithm_oid.dotted_string):
         return old
     algorithm = loaded.signature_hash_algorithm

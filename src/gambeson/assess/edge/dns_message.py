@@ -77,8 +77,8 @@ def reply(octets: bytes, ask: Ask, number: int) -> Message | Reply:
         return Reply.GARBAGE
     if not message.flags & dns.flags.QR or message.opcode() != dns.opcode.QUERY:
         return Reply.FOREIGN
-    if not message.question and message.rcode() != dns.rcode.NOERROR:
-        return message  # a server that did not even read the question
+    if not message.question and message.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        return message  # a server that did not even read the question; who says that a name is not there has read it
     if len(message.question) != 1:
         return Reply.FOREIGN
     question = message.question[0]

@@ -61,6 +61,8 @@ async def over_tcp(server: Server, ask: Ask, seconds: float) -> Message | Unknow
             writer.transport.abort()
     if isinstance(found, Reply):
         return Unknown(Cause.MALFORMED, f"{server} answers over TCP with something else")
+    if found.flags & dns.flags.TC:  # what is cut off must not read as if it were not there
+        return Unknown(Cause.MALFORMED, f"{server} cuts its answer off over TCP too")
     return found
 
 

@@ -27,6 +27,7 @@ from .dns_message import Message, Rrset, shown
 MAX_KEYS = 24  # of one zone
 MAX_SAME_TAG = 3  # keys with one tag
 MAX_SIGNATURES = 6  # of one set that are tried
+MOST_SIGNATURES = 2500  # that one look computes; one that fails costs about a millisecond
 ALGORITHMS = frozenset({5, 7, 8, 10, 13, 14, 15, 16})  # those that we can compute (RFC 8624 section 3.1)
 DIGESTS = frozenset({1, 2, 4})
 _REVOKED = 0x0080
@@ -121,8 +122,26 @@ def signatures(section: Iterable[Rrset], owner: dns.name.Name, kind: int) -> lis
     ][:MAX_SIGNATURES]
 
 
-def verify(rrset: Rrset, signed: Iterable[RRSIG], zone: Zone, now: float) -> RRSIG:
-    """The signature of ``zone`` that holds for ``rrset`` at ``now`` (RFC 4035 section 5.3). Raises BogusError."""
+class TooCostlyError(Exception):
+    """More signatures were to be computed than one look gives to it (CVE-2023-50387: strangers make us work)."""
+
+
+class Budget:
+    """How many signatures may still be computed."""
+
+    def __init__(self, left: int = MOST_SIGNATURES) -> None:
+        self.left = left
+
+    def spend(self) -> None:
+        """Takes one. Raises TooCostlyError where none is left."""
+        if self.left <= 0:
+            raise TooCostlyError
+        self.left -= 1
+
+
+def verify(rrset: Rrset, signed: Iterable[RRSIG], zone: Zone, now: float, budget: Budget) -> RRSIG:
+    """The signature of ``zone`` that holds for ``rrset`` at ``now`` (RFC 4035 section 5.3). Raises BogusError, and
+    TooCostlyError."""
     name = f"{shown(rrset.name)} {dns.rdatatype.to_text(rrset.rdtype)}"
     why = f"{name} has no signature of {shown(zone.name)}"
     if not rrset.name.is_subdomain(zone.name):
@@ -135,6 +154,7 @@ def verify(rrset: Rrset, signed: Iterable[RRSIG], zone: Zone, now: float) -> RRS
         elif signature.inception > now:
             why = f"the signature of {name} begins only on {_day(signature.inception)}"
         else:
+            budget.spend()
             try:
                 dns.dnssec.validate_rrsig(rrset, signature, {zone.name: zone.keys}, now=now)
             except Exception:  # dnspython and cryptography have many ways to say no, all of them mean no
@@ -151,7 +171,9 @@ def usable(digests: Iterable[DS]) -> list[DS]:
     return better or found
 
 
-def proven_zone(name: dns.name.Name, message: Message, digests: Iterable[DS], now: float) -> Zone:
+def proven_zone(
+    name: dns.name.Name, message: Message, digests: Iterable[DS], now: float, budget: Budget
+) -> Zone:
     """The zone ``name``, whose DNSKEY set is in ``message`` and signed by a key that one of ``digests`` names (RFC 4035
     section 5.2). Raises NotSignedError where no digest is usable, else BogusError."""
     chosen = usable(digests)
@@ -169,7 +191,7 @@ def proven_zone(name: dns.name.Name, message: Message, digests: Iterable[DS], no
         if name == dns.name.root:
             raise BogusError("none of the keys of the root is one that we trust")
         raise BogusError(f"none of the keys of {shown(name)} is the one that its parent names")
-    verify(keys, signatures(message.answer, name, dns.rdatatype.DNSKEY), Zone(name, entries), now)
+    verify(keys, signatures(message.answer, name, dns.rdatatype.DNSKEY), Zone(name, entries), now, budget)
     trusted = dns.rdataset.Rdataset(dns.rdataclass.IN, dns.rdatatype.DNSKEY)
     for key in keys:
         if _signs(key):

@@ -23,7 +23,18 @@ from dns.rdtypes.ANY.RRSIG import RRSIG
 from gambeson.assess.core.unknown import Unknown
 
 from .dns_message import Message, Rrset, shown
-from .dnssec import BogusError, NotSignedError, TrustAnchors, Zone, proven_zone, signatures, usable, verify
+from .dnssec import (
+    BogusError,
+    Budget,
+    NotSignedError,
+    TooCostlyError,
+    TrustAnchors,
+    Zone,
+    proven_zone,
+    signatures,
+    usable,
+    verify,
+)
 from .dnssec_denial import Cut, Denial, Proof
 
 MAX_DEPTH = 40  # labels of a name whose zones are looked for; reverse names of IPv6 have 34
@@ -55,6 +66,7 @@ class Standing:
 
 
 INSECURE = Standing(Trust.INSECURE)
+TOO_COSTLY = Standing(Trust.UNCHECKED, why="its signatures cost more to check than one look gives to it")
 
 
 class Chain:
@@ -63,6 +75,7 @@ class Chain:
     def __init__(self, fetch: Fetch, anchors: TrustAnchors, now: float) -> None:
         self._fetch, self._anchors, self._now = fetch, anchors, now
         self._standings: dict[Name, asyncio.Task[Standing]] = {}
+        self._budget = Budget()
 
     async def close(self) -> None:
         """Ends what is under way."""
@@ -82,6 +95,12 @@ class Chain:
 
     async def judge(self, rrset: Rrset, message: Message) -> Standing:
         """How ``rrset`` of the answer section is proven."""
+        try:
+            return await self._judge(rrset, message)
+        except TooCostlyError:
+            return TOO_COSTLY
+
+    async def _judge(self, rrset: Rrset, message: Message) -> Standing:
         signed = signatures(message.answer, rrset.name, rrset.rdtype)
         signers = self._signers(signed, rrset.name, rrset.rdtype)
         if not signers:
@@ -94,7 +113,7 @@ class Chain:
                     continue
                 return found
             try:
-                signature = verify(rrset, signed, found.zone, self._now)
+                signature = verify(rrset, signed, found.zone, self._now, self._budget)
                 return self._expanded(rrset, signature, found.zone, message)
             except BogusError as error:
                 found = Standing(Trust.BOGUS, why=str(error))
@@ -104,6 +123,14 @@ class Chain:
         self, name: Name, kind: dns.rdatatype.RdataType, nothing: bool, message: Message
     ) -> Standing:
         """How it is proven that ``name`` does not exist (``nothing``), or has no records of ``kind``."""
+        try:
+            return await self._judge_denial(name, kind, nothing, message)
+        except TooCostlyError:
+            return TOO_COSTLY
+
+    async def _judge_denial(
+        self, name: Name, kind: dns.rdatatype.RdataType, nothing: bool, message: Message
+    ) -> Standing:
         signed = [
             signature
             for rrset in message.authority
@@ -139,6 +166,8 @@ class Chain:
             return Standing(Trust.BOGUS, why=str(error))
         except NotSignedError:
             return INSECURE
+        except TooCostlyError:
+            return TOO_COSTLY
 
     async def _root(self) -> Standing:
         """The root, where everything begins. What fails already here (this machine's clock, a resolver that hands no
@@ -151,7 +180,7 @@ class Chain:
         if not signatures(message.answer, dns.name.root, dns.rdatatype.DNSKEY):
             return Standing(Trust.UNCHECKED, why="the resolver does not hand signatures on")
         try:
-            zone = proven_zone(dns.name.root, message, self._anchors.digests, self._now)
+            zone = proven_zone(dns.name.root, message, self._anchors.digests, self._now, self._budget)
         except (BogusError, NotSignedError) as error:
             return Standing(Trust.UNCHECKED, why=str(error) or "no key of the root can be checked")
         if isinstance(nobody, Unknown) or self._denial(zone, nobody).cut(_NOBODY) is Cut.NOT_PROVEN:
@@ -165,20 +194,22 @@ class Chain:
         digests = next((r for r in message.answer if r.rdtype == dns.rdatatype.DS and r.name == name), None)
         if digests is None:
             return self._undelegated(name, above, zone, message)
-        verify(digests, signatures(message.answer, name, dns.rdatatype.DS), zone, self._now)
+        verify(digests, signatures(message.answer, name, dns.rdatatype.DS), zone, self._now, self._budget)
         found = [ds for ds in digests if isinstance(ds, DS)]
         if not usable(found):
             return INSECURE
         keys = await self._fetch(name, dns.rdatatype.DNSKEY)
         if isinstance(keys, Unknown):
             return Standing(Trust.UNCHECKED, why=keys.detail)
-        return Standing(Trust.SECURE, proven_zone(name, keys, found, self._now))
+        return Standing(Trust.SECURE, proven_zone(name, keys, found, self._now, self._budget))
 
     def _undelegated(self, name: Name, above: Standing, zone: Zone, message: Message) -> Standing:
         """``name`` has no DS: not signed from here on, or no zone of its own."""
         alias = next((r for r in message.answer if r.rdtype == dns.rdatatype.CNAME and r.name == name), None)
         if alias is not None:
-            verify(alias, signatures(message.answer, name, dns.rdatatype.CNAME), zone, self._now)
+            verify(
+                alias, signatures(message.answer, name, dns.rdatatype.CNAME), zone, self._now, self._budget
+            )
             return above
         cut = self._denial(zone, message).cut(name)
         if cut is Cut.NOT_PROVEN:
@@ -233,7 +264,11 @@ class Chain:
         for rrset in sets[:MAX_PROOFS]:
             try:
                 signature = verify(
-                    rrset, signatures(message.authority, rrset.name, rrset.rdtype), zone, self._now
+                    rrset,
+                    signatures(message.authority, rrset.name, rrset.rdtype),
+                    zone,
+                    self._now,
+                    self._budget,
                 )
             except BogusError:
                 continue

@@ -18,6 +18,7 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 
+from gambeson.assess.core.addresses import public
 from gambeson.assess.core.dns import DnsAnswer, DnsState, Question, Security
 from gambeson.assess.core.unknown import Cause, Unknown
 
@@ -197,7 +198,7 @@ class Resolver:
             address = ipaddress.ip_address(question.server)
         except ValueError:
             return _unknown(question, Unknown(Cause.MALFORMED, "that is no address"))
-        if not self._private and (not address.is_global or address.is_multicast):
+        if not self._private and not public(str(address)):
             return _unknown(question, Unknown(Cause.PRIVATE, question.server))
         server = Server(question.server, self._server_port)
         found: Message | Unknown = Unknown(Cause.TIMEOUT)

@@ -20,7 +20,7 @@ _COUNTED = ((Light.RED, "red"), (Light.AMBER, "amber"), (Light.GREEN, "green"), 
 _MARGIN = 7
 _WIDEST, _NARROWEST = 110, 40
 _LEAST = 3  # lines that are said whole on the lowest of terminals
-_SHORT = "In short; --all says each with its next step, --html FILE writes all of it, with how we know."
+_SHORT = "--all says each of them whole; --html FILE writes it all down, with how we know."
 
 
 def screen(report: Report, *, width: int = 80, height: int | None = None, colour: bool = False) -> str:
@@ -50,7 +50,7 @@ def _page(report: Report, whole: Sequence[str], rest: Sequence[Line], width: int
     if report.left_out:
         parts += ["", textwrap.fill("Not looked at: " + " ".join(report.left_out), width)]
     counts = ", ".join(f"{report.count(light)} {word}" for light, word in _COUNTED)
-    took = f"{counts}, in {report.facts.took:.1f} s. Nothing was changed, no sign-in was tried."
+    took = f"{counts}. Nothing was changed, no sign-in was tried."
     parts += ["", textwrap.fill(took, width)]
     if rest:
         parts.append(textwrap.fill(_SHORT, width))
@@ -64,8 +64,11 @@ def _whole(line: Line, width: int, colour: bool) -> str:
 
 def _title(line: Line) -> str:
     """What stands for a line that is not said whole; of what is not known, the reason too."""
+    if line.light is not Light.UNKNOWN:
+        return line.check.title
     unknown = line.outcomes[0].unknown
-    return line.check.title + (f" ({because(Unknown(unknown.cause))})" if unknown is not None else "")
+    why = because(Unknown(unknown.cause)) if unknown is not None else "it does not show from outside"
+    return f"{line.check.title} ({why})"
 
 
 def _mark(light: Light, colour: bool) -> str:

@@ -31,6 +31,7 @@ from .stream import Closed, Stream, TooMuchError, connected, reason
 from .tls_exchange import chain_of
 
 MOST_BODY = 128 * 1024
+MOST_BODIES = 1024 * 1024  # of one visit; a page that comes again and again counts once
 MOST_HEADERS = 100
 PATIENCE = 6.0  # seconds for one answer
 TOO_SLOW = 3  # answers that did not come; then the server is left alone
@@ -74,6 +75,8 @@ class _Visit:
     now: float
     trusted: bool | None = None
     slow: int = 0
+    bodies: dict[bytes, bytes] = field(default_factory=dict)
+    kept: int = 0
 
     @property
     def authority(self) -> str:
@@ -112,7 +115,10 @@ class _Visit:
                     if again and not challenged and "ntlm" in page.schemes:
                         challenged = True
                         page, again = await self._challenge(stream, page)
-                    found.append(page)
+                    found.append(self._lean(page))
+                    if self.kept > MOST_BODIES:
+                        why = Unknown(Cause.TOO_LONG, "its pages are longer than one look reads")
+                        return self._give_up(left, found, why)
                     fresh = False
                     if not page.status:
                         self.slow += 1
@@ -122,6 +128,12 @@ class _Visit:
                     if not again:
                         break
         return None
+
+    def _lean(self, page: Page) -> Page:
+        """``page``, with the body of an earlier one where it is the same: many servers have one page for everything."""
+        body = self.bodies.setdefault(page.body, page.body)
+        self.kept += len(body) if body is page.body else 0
+        return replace(page, body=body)
 
     def _give_up(self, left: list[Ask], found: list[Page], why: Unknown) -> None:
         found += [self._unknown(ask, why) for ask in left]
@@ -170,7 +182,10 @@ class _Visit:
             return replace(page, unknown=Unknown(cause, f"no answer in {PATIENCE:.0f} s")), False
         except TooMuchError:
             return replace(page, unknown=Unknown(Cause.TOO_LONG, "the answer did not end")), False
-        except httptools.HttpParserError:
+        except (
+            httptools.HttpParserError,
+            httptools.HttpParserUpgrade,
+        ):  # 101: nobody asked for another protocol
             return replace(page, unknown=Unknown(Cause.MALFORMED, "the answer is not HTTP")), False
         except OSError as error:
             return replace(

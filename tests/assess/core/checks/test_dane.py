@@ -33,6 +33,9 @@ CLOSED = DoorFacts(
 )
 
 
+SILENT = DoorFacts(HOST, "1.2.3.5", 25, Protocol.SMTP, PortState.UNKNOWN, Unknown(Cause.TIMEOUT, "no answer"))
+
+
 @pytest.mark.parametrize(
     ("records", "doors", "wanted"),
     [
@@ -44,6 +47,8 @@ CLOSED = DoorFacts(
         (GOOD, [door(starttls=StartTls.FAILED, tls=None)], ["tls-failed"]),
         (GOOD, [door(tls=TlsFacts(unknown=Unknown(Cause.TIMEOUT)))], ["timeout"]),
         (GOOD, [CLOSED], ["unreachable"]),
+        (GOOD, [door(OWN), SILENT], ["ok", "timeout"]),  # one address that is right says nothing of the other
+        (GOOD, [door(OWN), CLOSED], ["ok"]),
         (GOOD, [], ["not-asked"]),
         ({**BASE, TLSA: ["1 1 1 " + "ab" * 32]}, [door(OWN)], ["unusable"]),
         ({**BASE, TLSA: ["nonsense"]}, [door(OWN)], ["unusable"]),

@@ -19,7 +19,7 @@ RUA = "rua=mailto:dmarc@d.example"
         ([], ["missing"]),
         (["v=DMARC1; p=none", "v=DMARC1; p=none"], ["several"]),
         ("v=DMARC1; p=reject; nonsense", ["broken"]),
-        ("v=DMARC1; p=block", ["no-policy", "discarded"]),
+        ("v=DMARC1; p=block", ["no-policy"]),
         ("v=DMARC1; p=none", ["blind"]),
         ("v=DMARC1", ["blind"]),
         (f"v=DMARC1; p=none; {RUA}", ["watching"]),

@@ -25,7 +25,7 @@ SECURE, INSECURE, UNCHECKED = Security.SECURE, Security.INSECURE, Security.UNCHE
         ({}, INSECURE, ["unsigned"]),
         ({**SOA, "example.org DNSKEY": ["257 3 13 ab"]}, INSECURE, ["unlinked"]),
         ({**SOA, DS: ["1 250 2 ab"]}, INSECURE, ["alien"]),
-        (SOA, UNCHECKED, ["not-asked"]),
+        (SOA, UNCHECKED, ["unreachable"]),
         ({"example.org SOA": Cause.TIMEOUT}, SECURE, ["timeout"]),
         ({"example.org SOA": Cause.BOGUS}, SECURE, ["bogus"]),
         ({**SOA, "example.org MX": Cause.BOGUS}, SECURE, ["bogus"]),

@@ -30,14 +30,19 @@ def cumulative(version: str) -> Facts:
         (build("15.1.2176.2"), {"open"}, {"old"}, {"ended"}),
         (build("15.2.1748.43"), {"one", "setting"}, {"behind"}, {"ended"}),
         (build("15.2.2562.46"), {"setting", "closed"}, {"newest"}, {"supported"}),
-        (build("15.0.1497.48"), {"perhaps"}, {"newest"}, {"ended"}),
+        (build("15.0.1497.48"), {"unmended"}, set(), {"ended"}),
         (cumulative("15.2.2562"), {"perhaps", "setting"}, {"perhaps"}, {"supported"}),
         (cumulative("15.2.1748"), {"perhaps", "setting"}, {"perhaps"}, {"ended"}),
         (cumulative("15.1.2106"), {"open", "perhaps"}, {"old"}, {"ended"}),
         (build("15.2.9999.1"), {"setting", "closed"}, {"unlisted"}, {"supported"}),
         (facts(page("owa", 302, x_feserver="EX1")), {"unseen"}, set(), set()),
         (facts(page("owa", 404)), set(), set(), set()),
-        (build("15.1.2176.2", "15.2.2562.46"), {"open", "setting", "closed"}, {"mixed"}, set()),
+        (
+            build("15.1.2176.2", "15.2.2562.46"),
+            {"open", "setting", "closed"},
+            {"mixed"},
+            {"ended", "supported"},
+        ),
     ],
 )
 def test_a_build(found: Facts, exploited: set[str], update: set[str], support: set[str]) -> None:
@@ -48,9 +53,9 @@ def test_a_build(found: Facts, exploited: set[str], update: set[str], support: s
 
 def test_the_sentence_says_what_since_when_and_what_to_do() -> None:
     (line,) = lines("known_exploited", build("15.1.2176.2"))
-    assert "ProxyLogon CVE-2021-26855" in line.sentence
+    assert "CVE-2021-26855, ProxyLogon" in line.sentence
     assert "since 2021-01-03" in line.sentence
-    assert "look for an intruder first" in line.step
+    assert line.step.startswith("Look for an intruder")
     assert "Exchange 2016 CU23" in line.step
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from assess.one_check import codes, loaded
+from gambeson.assess.core.doors import DoorFacts, PortState, Protocol, StartTls
 from gambeson.assess.core.facts import Facts
+from gambeson.assess.core.tls import Certificate, TlsFacts, Trust
 from gambeson.assess.core.unknown import Cause, Unknown
 from gambeson.assess.core.web import Page
 
@@ -49,7 +53,7 @@ def test_policies(body: bytes | None, status: int, expected: list[str]) -> None:
         ([], "10 mx1.d.example", ["missing"]),
         ([], "0 .", []),
         ([], [], []),
-        ([], "SERVFAIL", ["missing"]),
+        ([], "SERVFAIL", ["unknown"]),
         (["v=STSv1; id=1", "v=STSv1; id=2"], "10 mx1.d.example", ["several"]),
         ("v=STSv1;", "10 mx1.d.example", ["broken"]),
         ("SERVFAIL", "10 mx1.d.example", ["unknown"]),
@@ -60,7 +64,32 @@ def test_records(record: str | list[str], mx: str | list[str], expected: list[st
     assert codes("mta_sts", zone, facts(None)) == expected
 
 
+@pytest.mark.parametrize(
+    ("starttls", "trust", "name", "mode", "expected"),
+    [
+        (StartTls.OFFERED, Trust.TRUSTED, True, "enforce", ["ok"]),
+        (StartTls.OFFERED, Trust.EXPIRED, True, "enforce", ["refused"]),
+        (StartTls.OFFERED, Trust.TRUSTED, False, "enforce", ["refused"]),
+        (StartTls.OFFERED, Trust.UNKNOWN, None, "enforce", ["ok"]),
+        (StartTls.NOT_OFFERED, Trust.UNKNOWN, None, "enforce", ["refused"]),
+        (StartTls.OFFERED, Trust.EXPIRED, True, "testing", ["testing"]),
+    ],
+)
+def test_mail_hosts_that_senders_refuse(
+    starttls: StartTls, trust: Trust, name: bool | None, mode: str, expected: list[str]
+) -> None:
+    leaf = Certificate("CN=x", "CN=y", ("mx1.d.example",), 0, 1, "EC", 256, "sha256", "00", "00")
+    tls = TlsFacts(chain=(leaf,), trust=trust, name_matches=name) if starttls is StartTls.OFFERED else None
+    door = DoorFacts(
+        "mx1.d.example", "192.0.2.1", 25, Protocol.SMTP, PortState.OPEN, starttls=starttls, tls=tls
+    )
+    assert codes("mta_sts", DNS, replace(facts(policy(mode)), doors=(door,))) == expected
+
+
+TABLES = (test_policies, test_records, test_mail_hosts_that_senders_refuse)
+
+
 def test_every_word_of_the_data_file_is_used() -> None:
-    tables = (m.args[1] for test in (test_policies, test_records) for m in test.pytestmark)  # type: ignore[attr-defined]
+    tables = (m.args[1] for test in TABLES for m in test.pytestmark)  # type: ignore[attr-defined]
     used = {code for table in tables for row in table for code in row[-1]}
     assert used - {"unknown"} == loaded("mta_sts").outcomes.keys()

@@ -33,6 +33,7 @@ def world(*hosts: list[str] | Cause) -> Records:
         (world(["1.1.1.1", "2606:4700::1"], ["1.1.1.2", "2606:4700::2"]), ["one-network"]),
         (world(["1.1.1.1"], Cause.TIMEOUT), ["timeout"]),
         (world(["1.1.1.1"], ["8.8.8.8"], Cause.TIMEOUT), ["ok"]),
+        (world(["1.1.1.1", "2606:4700::1"], Cause.TIMEOUT), ["timeout"]),
         (world(["10.0.0.1"]), []),
         ({"example.org MX": ["0 ."]}, []),
         ({"example.org MX": Cause.SERVFAIL}, []),

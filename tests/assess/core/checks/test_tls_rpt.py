@@ -16,7 +16,7 @@ from gambeson.assess.core.facts import Facts
         ("v=TLSRPTv1;", "10 mx1.d.example", ["broken"]),
         (["v=TLSRPTv1; rua=mailto:a@d.example"] * 2, "10 mx1.d.example", ["several"]),
         ([], "10 mx1.d.example", ["missing"]),
-        ([], "SERVFAIL", ["missing"]),
+        ([], "SERVFAIL", ["unknown"]),
         ([], "0 .", []),
         ([], [], []),
         ("SERVFAIL", "10 mx1.d.example", ["unknown"]),

@@ -198,6 +198,33 @@ EXCHANGE: list[Variant] = [
         [("Content-Type", PARTS)],
         b'--x\r\nContent-Disposition: form-data; name="__VIEWSTATE"\r\n\r\n/wEy',
     ),
+    *(
+        ("POST", "/ecp/PersonalSettings/HomePage.aspx", [("Content-Type", kind)], body)
+        for kind, body in (
+            (FORM, b"__VIEWSTATE=%2F%0Aw+E%0D%0Ay"),
+            (FORM, b"__VIEWSTATE=" + b"+" * 60 + b"%2FwEyAAEAAAD%2F%2F%2F%2F%2FAQAAAA"),
+            (FORM, b"__VIEWSTATE=%2Fw&__VIEWSTATE1=Ey&__VIEWSTATEFIELDCOUNT=2"),
+            (FORM, b"__VIEWSTATE=%2FwEPMgABAAAA%2F%2F%2F%2F%2FwEAAAAAAAAA"),
+            (FORM, b"__VIEWSTATE=%2FwEPMpkAAQAAAP%2F%2F%2F%2F8BAAAAAAAAAA"),
+            (FORM, b"__EVENTVALIDATION=%2FwEyAAEAAAD%2F%2F%2F%2F%2FAQAAAA"),
+            (
+                PARTS,
+                b'--x\r\nContent-Disposition: form-data; name="__VIEWSTATE"\r\nX-A: b\r\n\r\n/wEyAAEAAAD/////AQAAAAA',
+            ),
+            # ASP.NET reads a form in the charset that it is said to have.
+            (f"{FORM}; charset=ibm500", "__VIEWSTATE=/wEy".encode("cp500")),
+            (f"{FORM}; charset=utf-7", b"+AF8AXw-VIEWSTATE=+AC8-wEy"),
+            (f"{FORM}; charset=utf-8; charset=utf-7", b"+AF8AXw-VIEWSTATE=+AC8-wEy"),
+            (f'{FORM}; CharSet = "utf-7"', b"+AF8AXw-VIEWSTATE=+AC8-wEy"),
+            (f"{PARTS}; charset=utf-16", b""),
+        )
+    ),
+    (
+        "POST",
+        "/ecp/PersonalSettings/HomePage.aspx",
+        [("Content-Type", FORM), ("Content-Encoding", "gzip")],
+        b"\x1f\x8b",
+    ),
     ("POST", "/powershell?PSVersion=5.1", [], b""),
     ("POST", "/PowerShell-Proxy/", [], b""),
     ("POST", "/psws/service.svc", [], b""),
@@ -216,6 +243,9 @@ EXCHANGE: list[Variant] = [
     ("GET", "/owa/auth/OutlookEN.aspx", [], b""),
     ("POST", "/owa/auth/help.aspx", [("Content-Type", FORM)], b""),
     ("GET", "/owa/14.1.1/scripts/x.aspx", [], b""),
+    ("GET", "/owa/auth/15.2.1/scripts/shell.aspx/x.js", [], b""),
+    ("GET", "/owa/prem/15.2.1/a.ashx/b/c.png", [], b""),
+    ("GET", "/ecp/15.2.1/themes/x.svc/x.css", [], b""),
     ("POST", "/ecp/Organize/AutomaticReplies.slab", [("Content-Type", JSON)], b""),
     ("POST", "/EWS/Exchange.asmx", [("Content-Type", "text/xml"), ("X-BEResource", "x")], b""),
     (
@@ -316,6 +346,10 @@ ROUNDCUBE: list[Variant] = [
     ("GET", "/plugins/managesieve/config.inc.php", [], b""),
     ("GET", "/program/lib/Roundcube/bootstrap.php", [], b""),
     ("GET", "/plugins/x/y.php", [], b""),
+    ("GET", "/plugins/x/y.php/z.js", [], b""),
+    ("GET", "/skins/elastic/x.phar/y.css", [], b""),
+    ("GET", "/static.php/plugins/x/y.php/z.js", [], b""),
+    ("GET", "/program/js/x.php/y.js", [], b""),
     ("GET", "/skins/../config/config.inc.php", [], b""),
     ("GET", "/.env", [], b""),
     ("GET", "/?_task=mail&_action=plugin.zipdownload.messages/../../x", [], b""),
@@ -350,6 +384,9 @@ def test_it_is_stopped(
         ("GET", "/owa/", [("Cookie", "email=anna%40example.org; Email_2=a/b")]),
         ("POST", "/owa/service.svc?action=GetO365ShellData&EP=1&ID=-1&AC=1", [("Content-Type", JSON)]),
         ("POST", "/owa/service.svc?action=ExecuteSearch", [("Content-Type", JSON)]),
+        ("POST", "/owa/auth.owa", [("Content-Type", f"{FORM}; charset=UTF-8")]),
+        ("POST", "/ecp/PersonalSettings/Password.aspx", [("Content-Type", f'{PARTS}; charset="utf-8"')]),
+        ("POST", "/owa/auth.owa", [("Content-Type", FORM), ("Content-Encoding", "identity")]),
     ],
 )
 def test_what_looks_like_one_and_is_none_passes(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gambeson.assess.core.check import Outcome
 from gambeson.assess.core.evaluate import named
 from gambeson.assess.core.facts import Facts
-from gambeson.assess.core.pages import NOWHERE, Ask, hosts, of, there
+from gambeson.assess.core.pages import NOWHERE, Ask, sites, there, unsure
 from gambeson.assess.core.web import Page
 from gambeson.model.finding import Evidence
 
@@ -17,8 +17,7 @@ from .web_password import exchange
 def run(facts: Facts) -> Iterator[Outcome]:
     """The outcomes of each host that has a web server."""
     asks = {ask.purpose: ask for ask in facts.reference.pages if ask.admin}
-    for host in hosts(facts.pages):
-        pages = of(facts.pages, host)
+    for host, pages in sites(facts.pages):
         asked = [
             page for purpose, page in pages.items() if purpose in asks or purpose in ("ecp", "powershell")
         ]
@@ -29,6 +28,9 @@ def run(facts: Facts) -> Iterator[Outcome]:
             yield Outcome("unknown", host, unknown=asked[0].unknown)
             continue
         found = list(_found(host, pages, asks))
+        if found and (doubt := unsure(pages)) is not None:
+            yield Outcome("unknown", host, unknown=doubt)
+            continue
         yield from found
         if not found:
             yield Outcome("closed", host)

@@ -30,6 +30,8 @@ def run(facts: Facts) -> Iterator[Outcome]:
     quiet = True
     for name in names:
         if found[name].missing and found[name].aliases:
+            if found[name].aliases == found[nobody].aliases:
+                continue  # every name leads there: the check of invented names says it
             yield _dangling(name, found[name])
             quiet = False
         elif found[name].lost is not None:

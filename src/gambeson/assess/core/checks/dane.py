@@ -23,15 +23,18 @@ def run(facts: Facts) -> Iterator[Outcome]:
     way = route(facts.domain, facts.answers)
     if way.way not in (Way.MX, Way.IMPLICIT) or not way.exchangers:
         return
-    names = [exchanger.name for exchanger in way.exchangers]
+    reached = [e for e in way.exchangers if e.found or e.unknown]  # what leads nowhere is another check's
+    if not reached:
+        return
+    names = [exchanger.name for exchanger in reached]
     every(facts.answers, *(Question(f"_25._tcp.{name}", "TLSA") for name in names))
     promises = [promise(name, facts.answers) for name in names]
     if not any(found.texts or found.unknown for found in promises):
-        signed = way.secure and all(exchanger.secure for exchanger in way.exchangers)
+        signed = way.secure and all(exchanger.secure for exchanger in reached)
         yield Outcome("absent" if signed else "impossible", facts.domain)
         return
     some = any(found.secure and found.usable for found in promises)
-    for exchanger, found in zip(way.exchangers, promises, strict=True):
+    for exchanger, found in zip(reached, promises, strict=True):
         yield from _of(facts, exchanger, found, way.secure, some)
 
 
@@ -76,6 +79,10 @@ def _kept(facts: Facts, found: Promise, mx_secure: bool, proof: tuple[Evidence, 
             yield Outcome("mismatch", place, values, (*proof, shown))
         else:
             yield Outcome("ok" if mx_secure else "half", place, values, proof)
+    for door in doors if seen else ():
+        # An address that this machine has no way to was not looked at; that is said with the doors.
+        if door.unknown is not None and door not in seen and door.unknown.cause is not Cause.UNREACHABLE:
+            yield Outcome("unknown", f"{found.host} at {door.address}", unknown=door.unknown)
     if not seen:
         unknown = next((door.unknown for door in doors if door.unknown is not None), _NOT_SEEN)
         yield Outcome("unknown", found.host, unknown=unknown)

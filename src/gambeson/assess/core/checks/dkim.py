@@ -57,5 +57,5 @@ def _nothing(facts: Facts, asked: int, unknowns: tuple[tuple[str, Unknown], ...]
     if unknowns and len(unknowns) == asked:  # the name servers are away: the cause says more
         return Outcome("unknown", facts.domain, unknown=unknowns[0][1])
     unanswered = f" ({len(unknowns)} of them gave no answer)" if unknowns else ""
-    values = {"asked": str(asked), "unanswered": unanswered}
+    values = {"asked": f"{asked} usual names{unanswered}"}
     return Outcome("not-found", facts.domain, values, confidence=Confidence.LOW)

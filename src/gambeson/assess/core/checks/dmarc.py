@@ -59,8 +59,10 @@ def _of_policy(dmarc: DmarcReport) -> Iterator[tuple[str, dict[str, str]]]:
             yield "subdomains", {}
         elif dmarc.nonexistent == "none":
             yield "nonexistent", {}
-    if record.discarded:
-        tag, value = record.discarded[0]
+    # A policy that nobody understands is said already, as the policy that it is not.
+    discarded = [(tag, value) for tag, value in record.discarded if dmarc.policy or tag != "p"]
+    if discarded:
+        tag, value = discarded[0]
         yield "discarded", {"tag": tag, "value": value}
 
 

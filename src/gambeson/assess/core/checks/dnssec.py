@@ -27,7 +27,9 @@ def run(facts: Facts) -> Iterator[Outcome]:
     elif soa.state is DnsState.UNKNOWN:
         yield Outcome("unknown", facts.domain, unknown=soa.unknown or NEVER_SAID)
     elif soa.security is Security.UNCHECKED:
-        yield Outcome("unknown", facts.domain, unknown=Unknown(Cause.NOT_ASKED, soa.unchecked or _UNCHECKED))
+        yield Outcome(
+            "unknown", facts.domain, unknown=Unknown(Cause.UNREACHABLE, soa.unchecked or _UNCHECKED)
+        )
     elif soa.security is Security.SECURE:
         weak = _weak(ds)
         yield Outcome("weak" if weak else "ok", facts.domain, {"algorithm": weak}, proof)

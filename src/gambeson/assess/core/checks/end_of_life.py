@@ -10,7 +10,7 @@ from gambeson.assess.core.facts import Facts
 from gambeson.assess.core.lifecycles import Lifecycle, Support, support
 from gambeson.assess.core.versions import Interval, Known, together
 
-from .known_exploited import evidence
+from .known_exploited import apart, evidence
 
 
 def run(facts: Facts) -> Iterator[Outcome]:
@@ -18,8 +18,13 @@ def run(facts: Facts) -> Iterator[Outcome]:
     today = datetime.fromtimestamp(facts.at, UTC).date()
     for known in together(facts.software):
         table = facts.reference.lifecycle(known.component)
-        if table is not None and not known.conflict and (known.interval.low or known.interval.high):
-            outcome = _judge(known, table, facts, today)
+        if table is None:
+            continue
+        # Where several servers answer to one name, each is judged.
+        for one in apart(known) if known.conflict else (known,):
+            if not one.interval.low and not one.interval.high:
+                continue
+            outcome = _judge(one, table, facts, today)
             if outcome is not None:
                 yield outcome
 

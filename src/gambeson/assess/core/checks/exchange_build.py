@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from gambeson.assess.core.check import Outcome
 from gambeson.assess.core.exchange import Build, Tables, behind, named
 from gambeson.assess.core.facts import Facts
+from gambeson.assess.core.lifecycles import Support, support
 from gambeson.assess.core.versions import Known, interval, key, together
 
 from .known_exploited import evidence, newest
@@ -19,13 +21,23 @@ def run(facts: Facts) -> Iterator[Outcome]:
         return
     for known in together(facts.software):
         if known.component == "exchange" and (known.interval.low or known.interval.high):
-            yield _judge(known, tables)
+            outcome = _judge(known, tables)
+            if outcome.code != "newest" or not _ended(
+                known, facts
+            ):  # the newest of what is given up is no praise
+                yield outcome
+
+
+def _ended(known: Known, facts: Facts) -> bool:
+    table = facts.reference.lifecycle("exchange")
+    today = datetime.fromtimestamp(facts.at, UTC).date()
+    return table is not None and support(known.interval, table, today)[0] is Support.ENDED
 
 
 def _judge(known: Known, tables: Tables) -> Outcome:
     values = {
         "build": named(known.interval, tables.builds),
-        "version": ", ".join(dict.fromkeys(str(interval(seen)) for seen in known.seen)),
+        "version": ", ".join(dict.fromkeys(str(interval(o)) for o in known.seen if o.low or o.high)),
         "update": newest(known.interval, tables),
         "as_of": tables.as_of,
     }

@@ -15,13 +15,18 @@ def run(facts: Facts) -> Iterator[Outcome]:
     way = route(facts.domain, facts.answers)
     if way.way in (Way.NULL, Way.NONE, Way.UNKNOWN):
         return  # the check of the MX records says it
-    lost = next((exchanger.lost for exchanger in way.exchangers if exchanger.lost is not None), None)
+    doubts = [unknown for exchanger in way.exchangers for _, unknown in exchanger.unknown]
     found = {text for exchanger in way.exchangers for text in exchanger.found if public(text, facts.private)}
-    if lost is not None and len({network(text) for text in found}) < 2:
-        yield Outcome("unknown", facts.domain, unknown=lost)
+    single = (
+        sum(bool(found.intersection(e.found)) for e in way.exchangers) == 1 and len(_by_family(found)) == 1
+    )
+    if doubts and (not found or single or len(_networks(found)) == 1):
+        yield Outcome(
+            "unknown", facts.domain, unknown=doubts[0]
+        )  # what was not told may be the other network
     elif not found:
         return
-    elif sum(bool(found.intersection(e.found)) for e in way.exchangers) == 1 and len(_by_family(found)) == 1:
+    elif single:
         yield Outcome("single", facts.domain, {"host": way.exchangers[0].name})
     elif len(_networks(found)) == 1:
         yield Outcome("one-network", facts.domain, {"network": " and ".join(sorted(_networks(found)))})

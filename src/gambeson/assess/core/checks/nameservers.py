@@ -32,7 +32,7 @@ def run(facts: Facts) -> Iterator[Outcome]:
     yield from wrong
     if not any(outcome.code != "unknown" for outcome in wrong):
         proof = tuple(Evidence("dns", f"{zone} NS", excerpt=name) for name in names)
-        yield Outcome("ok", zone, {"count": str(len(names))}, proof)
+        yield Outcome("ok", zone, {"number": str(len(names))}, proof)
 
 
 def apex(domain: str, answers: Answers) -> tuple[str, DnsAnswer]:

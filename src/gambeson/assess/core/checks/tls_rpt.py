@@ -21,7 +21,9 @@ def run(facts: Facts) -> Iterator[Outcome]:
     if rpt.found is Found.UNKNOWN:
         yield Outcome("unknown", facts.domain, unknown=rpt.unknown)
     elif rpt.found is Found.NOTHING:
-        if takes_mail(mx) or mx.unknown is not None:
+        if mx.unknown is not None:  # who takes no mail needs none, and whether it takes any is not known
+            yield Outcome("unknown", facts.domain, unknown=mx.unknown)
+        elif takes_mail(mx):
             yield Outcome("missing", facts.domain, {"name": name})
     elif rpt.found is Found.ONE:
         values = {"name": name, "where": ", ".join((*rpt.record.mail, *rpt.record.https)[:3])}

@@ -8,7 +8,7 @@ from gambeson.assess.core.check import Outcome
 from gambeson.assess.core.evaluate import named
 from gambeson.assess.core.facts import Facts
 from gambeson.assess.core.mail_doors import guarded_addresses
-from gambeson.assess.core.pages import NOWHERE, hosts, of, there
+from gambeson.assess.core.pages import NOWHERE, sites, there, unsure
 from gambeson.assess.core.web import Page
 from gambeson.model.finding import Evidence
 
@@ -27,8 +27,7 @@ _WINDOWS = frozenset({"ntlm", "negotiate"})
 def run(facts: Facts) -> Iterator[Outcome]:
     """One outcome for each host at which a door of Exchange answers; unknown where its web server gave no answer."""
     guards = guarded_addresses(facts)
-    for host in hosts(facts.pages):
-        pages = of(facts.pages, host)
+    for host, pages in sites(facts.pages):
         asked = [page for purpose, page in pages.items() if purpose in DOORS]
         if not asked:
             continue
@@ -38,6 +37,9 @@ def run(facts: Facts) -> Iterator[Outcome]:
             continue
         nowhere = pages.get(NOWHERE)
         answering = [page for page in asked if page.schemes and there(page, nowhere)]
+        if answering and (doubt := unsure(pages)) is not None:
+            yield Outcome("unknown", host, unknown=doubt)
+            continue
         bare = [page for page in answering if not _BARE.isdisjoint(page.schemes)]
         windows = [page for page in answering if page not in bare and not _WINDOWS.isdisjoint(page.schemes)]
         if bare and {page.address for page in bare} <= guards:

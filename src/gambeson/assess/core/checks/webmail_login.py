@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from gambeson.assess.core.check import Outcome
 from gambeson.assess.core.evaluate import named
 from gambeson.assess.core.facts import Facts
-from gambeson.assess.core.pages import NOWHERE, hosts, name_of, of, there
+from gambeson.assess.core.pages import NOWHERE, name_of, sites, there
 from gambeson.assess.core.web import Page
 from gambeson.model.finding import Evidence
 
-_PASSWORD = re.compile(rb"<input\b[^>]{0,400}\btype\s*=\s*[\"']?password\b", re.IGNORECASE)
+# In two steps, so that each octet of a hostile page is looked at a few times and no more.
+_INPUT = re.compile(rb"<input\b[^>]{0,400}", re.IGNORECASE)
+_PASSWORD = re.compile(rb"\btype\s{0,8}=\s{0,8}[\"']?password\b", re.IGNORECASE)
 _PLACES = ("root", "owa", "owa-logon", "roundcube", "webmail", "mail", "sogo", "horde", "zimbra")
 _PROGRAMS = frozenset(
     {"exchange", "roundcube", "sogo", "horde", "zimbra", "snappymail", "rainloop", "squirrelmail"}
@@ -25,8 +27,7 @@ def run(facts: Facts) -> Iterator[Outcome]:
     for page in facts.pages:
         if page.url.startswith("http://") and asks_password(page):
             yield Outcome("clear", name_of(page), {"what": _what(facts, name_of(page))}, (_evidence(page),))
-    for host in hosts(facts.pages):
-        pages = of(facts.pages, host)
+    for host, pages in sites(facts.pages):
         asked = [pages[purpose] for purpose in _PLACES if purpose in pages]
         if not any(page.status for page in asked):
             continue
@@ -43,7 +44,8 @@ def asks_password(page: Page) -> bool:
     """Whether the page has a field for a password, or is of a program that draws one by script."""
     if page.status != 200:
         return False
-    return bool(_PASSWORD.search(page.body)) or b"/SOGo.woa/WebServerResources/" in page.body
+    field = any(_PASSWORD.search(tag[0]) for tag in _INPUT.finditer(page.body))
+    return field or b"/SOGo.woa/WebServerResources/" in page.body
 
 
 def _what(facts: Facts, host: str) -> str:

@@ -63,7 +63,8 @@ def report(domain: str, answers: Answers, selectors: Sequence[str]) -> DkimRepor
         if answer.state is DnsState.UNKNOWN:
             unknowns.append((selector, answer.unknown or NEVER_SAID))
         elif not answer.records:
-            if answer.aliases and not nobodys.aliases:
+            # A wildcard leads every name there; whether there is one must be known first.
+            if answer.aliases and not nobodys.aliases and nobodys.state is not DnsState.UNKNOWN:
                 dangling.append((selector, answer.aliases[-1]))
         elif answer.records != nobodys.records and (key := _key(selector, answer)):
             keys.append(key)

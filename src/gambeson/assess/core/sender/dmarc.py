@@ -155,7 +155,7 @@ def report(domain: str, answers: Answers) -> DmarcReport:
         policy=record.effective("p") if at == domain else below,
         subdomains=below,
         nonexistent=record.effective("np"),
-        destinations=_destinations(at, organisation, record, answers),
+        destinations=_destinations(at, tree, record, answers),
     )
 
 
@@ -174,9 +174,10 @@ def _missing(domain: str, organisation: str, answers: Answers) -> DmarcReport:
 
 
 def _destinations(
-    at: str, organisation: str, record: dmarc.DmarcRecord, answers: Answers
+    at: str, tree: Tree, record: dmarc.DmarcRecord, answers: Answers
 ) -> tuple[Destination, ...]:
     """Where aggregate reports go, each domain asked once."""
+    organisation = tree.organisation
     found: dict[str, str] = {}
     for uri in record.aggregate:
         if uri.domain and host_name(uri.domain) and len(found) < MAX_DESTINATIONS:
@@ -186,18 +187,21 @@ def _destinations(
         if not _inside(domain, organisation) and (consent := _consent(at, domain)):
             questions.append(Question(consent, "TXT"))
     every(answers, *questions)
-    return tuple(_destination(at, organisation, domain, found[domain], answers) for domain in found)
+    return tuple(_destination(at, tree, domain, found[domain], answers) for domain in found)
 
 
-def _destination(at: str, organisation: str, domain: str, address: str, answers: Answers) -> Destination:
+def _destination(at: str, tree: Tree, domain: str, address: str, answers: Answers) -> Destination:
     mx = known(answers, domain, "MX")
     dead = mx.state is DnsState.NO_NAME or (mx.state is DnsState.RECORDS and not exchangers(mx))
-    if dead or _own(domain, organisation, answers):
+    if dead or _own(domain, tree.organisation, answers):
         return Destination(address, domain, True, dead)
     name = _consent(at, domain)
     consent = single(known(answers, name, "TXT"), dmarc.is_dmarc) if name else Single(Found.NOTHING)
     if consent.found is Found.UNKNOWN:
         return Destination(address, domain, None, unknown=consent.unknown or NEVER_SAID)
+    if consent.found is Found.NOTHING and tree.unknown is not None and _inside(at, domain):
+        # It is above the name that has the record, and whether it is the organisation was not told.
+        return Destination(address, domain, None, unknown=tree.unknown)
     return Destination(address, domain, consent.found is not Found.NOTHING)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from gambeson.assess.core.addresses import address
 from gambeson.assess.core.dns import Answers, Question
 from gambeson.assess.core.unknown import Cause, Unknown
 from gambeson.assess.core.web import Page
@@ -38,16 +39,17 @@ def report(domain: str, answers: Answers, pages: Iterable[Page], *, probed: bool
     hosts = None if mx.unknown is not None else exchangers(mx)
     found = single(record, mta_sts.is_record)
     if found.found is not Found.ONE:
-        return StsReport(domain, found.found, hosts=hosts, unknown=found.unknown)
+        return StsReport(domain, found.found, hosts=hosts, unknown=found.unknown or mx.unknown)
     try:
         mta_sts.parse_record(found.text)
     except mta_sts.MtaStsError as error:
         return StsReport(domain, Found.BROKEN, found.text, str(error), hosts=hosts)
     policy, fault, unknown = _policy(_best(domain, pages), probed)
-    uncovered = tuple(
-        host for host in hosts or () if policy and policy.mode != "none" and not policy.allows(host)
+    names = [host for host in hosts or () if not address(host)]  # an address is no mail host at all
+    uncovered = tuple(host for host in names if policy and policy.mode != "none" and not policy.allows(host))
+    return StsReport(
+        domain, Found.ONE, found.text, "", policy, fault, uncovered, hosts, unknown or mx.unknown
     )
-    return StsReport(domain, Found.ONE, found.text, "", policy, fault, uncovered, hosts, unknown)
 
 
 def _best(domain: str, pages: Iterable[Page]) -> Page | None:

@@ -167,6 +167,8 @@ def _fits(line: Line, request: WebRequest) -> bool:
         return not line.methods or request.method in line.methods
     if request.method not in line.methods or (request.body and request.method in ("GET", "HEAD")):
         return False
+    if request.body and not _form_readable(request):
+        return False
     if line.query is not None:
         if not line.query.fullmatch(request.query):
             return False
@@ -177,6 +179,23 @@ def _fits(line: Line, request: WebRequest) -> bool:
         if kind not in line.content:
             return False
     return True
+
+
+def _form_readable(request: WebRequest) -> bool:
+    """Whether a form is written as browsers write it. ASP.NET reads one in any charset that its Content-Type names, so
+    in UTF-7 or EBCDIC it would say something else to shields; and nothing is known of one that is compressed."""
+    kind, _, rest = request.header("content-type").lower().partition(";")
+    if kind.strip() not in _FORMS:
+        return True
+    if rest.count("charset") > (1 if _CHARSET(f";{rest}") else 0):
+        return False
+    return all(
+        value.lower() in ("", "identity") for name, value in request.headers if name == "content-encoding"
+    )
+
+
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_CHARSET = re.compile(r';\s*charset="?(?:utf-8|us-ascii|iso-8859-1)"?\s*(?:;|\Z)').search
 
 
 def _needs_fit(line: Line, request: WebRequest) -> bool:

@@ -53,6 +53,9 @@ SEGMENTS = {
     "name": r"[^\x00-\x1f\x7f/\\%;.][^\x00-\x1f\x7f/\\%;]{0,254}",
     "file": r"[a-z0-9_~][a-z0-9_.~@+-]{0,126}",
 }
+# A directory of files. None has a dot, versions excepted: "shell.aspx/x.js" is a script to servers that take what
+# follows a script's name for its argument (PATH_INFO, RFC 3875 section 4.1.5).
+_FOLDER = rf"(?:{SEGMENTS['version']}|[a-z0-9_~][a-z0-9_~@+-]{{0,126}})"
 
 
 class GrammarError(Exception):
@@ -273,7 +276,7 @@ def _path(path: str) -> tuple[re.Pattern[str], str, str]:
             built.append(f"{SEGMENTS['name']}(?:/{SEGMENTS['name']}){{0,15}}/?")
         elif piece[1] == "files":  # directories and a file with one of these endings
             ends = "|".join((piece[2] or "").split(","))
-            built.append(rf"(?:{SEGMENTS['file']}/){{0,12}}(?=[^/]*\.(?:{ends})\Z){SEGMENTS['file']}")
+            built.append(rf"(?:{_FOLDER}/){{0,12}}(?=[^/]*\.(?:{ends})\Z){SEGMENTS['file']}")
         else:
             built.append(SEGMENTS[piece[1]])
     built.append(re.escape(path[position:]))

@@ -43,7 +43,7 @@ def test_nothing_is_left_out_unsaid(typical: Report) -> None:
     assert words(typical.lines[0].step) in text
     for sentence in typical.sentences:
         assert words(sentence) in text
-    assert "DNSSEC: signed answers (it was not asked)" in text  # the reason stays
+    assert "DNSSEC: signed answers (there was no way to it from here)" in text  # the reason stays
     assert "9 red, 14 amber, 9 green, 2 unknown" in text
 
 

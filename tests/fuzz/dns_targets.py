@@ -9,7 +9,7 @@ import dns.rdatatype
 from gambeson.assess.core.dns import DnsState, Question
 from gambeson.assess.edge.dns_answer import Following
 from gambeson.assess.edge.dns_message import Ask, Reply, kind_of, name_of, reply
-from gambeson.assess.edge.dnssec import BogusError, NotSignedError, proven_zone, signatures
+from gambeson.assess.edge.dnssec import BogusError, Budget, NotSignedError, proven_zone, signatures
 from gambeson.assess.edge.dnssec_denial import Denial
 
 NUMBER = 0x4711  # of the seeds
@@ -37,7 +37,7 @@ def message(data: bytes) -> None:
         assert all(isinstance(record, str) for record in answer.records)
         assert len(answer.aliases) <= 8
         try:
-            proven_zone(name, found, [], NOW)
+            proven_zone(name, found, [], NOW, Budget())
         except (BogusError, NotSignedError):
             pass
         else:

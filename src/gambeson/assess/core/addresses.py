@@ -95,8 +95,8 @@ def public(text: str, lab: bool = False) -> bool:
     if isinstance(found, ipaddress.IPv6Address):
         if any(found in network for network in _NOBODYS):
             return False
-        if (carried := _carried(found)) is not None and not public(str(carried)):
-            return False  # a gateway would bring us to it
+        if (carried := _carried(found)) is not None:
+            return public(str(carried))  # a gateway would bring us to it; Python's versions differ on 6to4 itself
     return found.is_global and not found.is_multicast
 
 

@@ -95,8 +95,9 @@ def public(text: str, lab: bool = False) -> bool:
     if isinstance(found, ipaddress.IPv6Address):
         if any(found in network for network in _NOBODYS):
             return False
+        # A gateway would bring us to what it carries; of 6to4 itself Python's versions think differently.
         if (carried := _carried(found)) is not None:
-            return public(str(carried))  # a gateway would bring us to it; Python's versions differ on 6to4 itself
+            return public(str(carried))
     return found.is_global and not found.is_multicast
 
 

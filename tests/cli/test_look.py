@@ -137,6 +137,7 @@ def test_no_name_server_is_not_no_records() -> None:
     done = look("example.org", "--resolver", f"127.0.0.1:{free_port()}", "--names-only")
     assert done.returncode == 3
     assert "Nothing could be found out about example.org" in done.stderr
+    assert "127.0.0.1" in done.stderr  # whom it asked, not that it knew nobody
     assert done.stdout == ""
 
 

@@ -1,8 +1,7 @@
 """The settings as a plan for the supervisor: who listens where, who runs as whom, what each process is told.
 
 Parameters are plain JSON values in a memory file that only the child inherits. Secrets are read by the process that
-needs them, while it still may; one in an environment variable is taken out of the environment here, so that no other
-process inherits it.
+needs them, while it still may; one in an environment variable is taken out here, so that no other inherits it.
 """
 
 from __future__ import annotations

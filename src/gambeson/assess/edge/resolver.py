@@ -151,7 +151,7 @@ class Resolver:
             for server in self._order():
                 found = await self._once(server, ask)
                 if isinstance(found, Unknown):
-                    worst = max(worst, found, key=_telling)
+                    worst = max(found, worst, key=_telling)  # of two alike, what was heard last
                     continue
                 self._first = self._servers.index(server)
                 return found, None

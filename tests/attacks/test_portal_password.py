@@ -109,5 +109,5 @@ def test_password_fields_mask_and_help_password_managers() -> None:
         )
         assert "readonly" not in each
     assert not [each for each in fields if each.get("type") == "password" and each.get("name") != "password"]
-    script = files("gambeson.console.portal").joinpath("static/passkey.js").read_text("utf-8")
+    script = files("gambeson.console.web").joinpath("static/passkey.js").read_text("utf-8")
     assert "paste" not in script

@@ -17,8 +17,8 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 from fuzz.pieces import pieces
 from gambeson.console.portal.settings import ApplicationHost, PortalSettings
 from gambeson.console.portal.target import read_target
-from gambeson.console.portal.visit import MAX_FIELDS, ProblemError, read_fields
-from gambeson.console.portal.visit import read_cookies as portal_cookies
+from gambeson.console.web.visit import MAX_FIELDS, ProblemError, read_fields
+from gambeson.console.web.visit import read_cookies as portal_cookies
 from gambeson.guard.edge.web.connection import Phase, WebConnection
 from gambeson.model import session_token
 from gambeson.wire import autodiscover, strict_xml, wbxml

@@ -256,7 +256,7 @@ MAY = {
     "doors": {"KeeperHello", "CredentialAsk"},
     "worker": {"SignHeadAsk", "PublicKeysAsk"},
     # What it gets of these, and under which conditions: tests/process/test_keeper_portal.py.
-    "console": {
+    "portal": {
         "CheckPasswordAsk",
         "SecretVerifierAsk",
         "SealAsk",
@@ -264,6 +264,14 @@ MAY = {
         "CodeVerifierAsk",
         "TotpAsk",
         "SessionTokenAsk",
+    },
+    "console": {
+        "SecretVerifierAsk",
+        "HashPasswordAsk",
+        "PublicKeysAsk",
+        "CertificateAsk",
+        "RevocationListAsk",
+        "CodeVerifierAsk",
     },
     "command": ADMINISTRATORS,
     "supervisor": set(),
@@ -280,7 +288,7 @@ def test_each_role_gets_what_it_may_ask_and_nothing_else(keys, role, question):
     if not allowed:
         assert isinstance(answer, m.Refused)
         assert answer.reason == "not-for-you"
-    elif role != "console" and not isinstance(question, k.HashPasswordAsk | k.CheckPasswordAsk):
+    elif role != "portal" and not isinstance(question, k.HashPasswordAsk | k.CheckPasswordAsk):
         assert not isinstance(answer, m.Refused)
 
 

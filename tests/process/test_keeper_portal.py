@@ -61,7 +61,7 @@ class World:
         self.recorded.append((kind, organisation, account, data.get("outcome", "")))
         return self.disk
 
-    def ask(self, message, now=NOW, role="console"):
+    def ask(self, message, now=NOW, role="portal"):
         return self.core.answer(role, role, message, now)
 
     def sign(self, now=NOW, **changed):
@@ -250,7 +250,7 @@ def test_verifiers_of_one_context_have_a_rate(keys):
         (bytes(65), "totp:a1", False),
     ],
 )
-def test_the_console_seals_totp_secrets_and_nothing_else(keys, plain, context, good):
+def test_the_portal_seals_totp_secrets_and_nothing_else(keys, plain, context, good):
     answer = World(keys).ask(k.SealAsk(plain=plain, context=context))
     assert isinstance(answer, m.Octets) == good
     if not good:
@@ -270,11 +270,11 @@ def test_the_console_seals_totp_secrets_and_nothing_else(keys, plain, context, g
     ],
     ids=lambda message: type(message).__name__,
 )
-def test_the_console_gets_nothing_of_the_administrators_or_of_the_doors(keys, message):
+def test_the_portal_gets_nothing_of_the_administrators_or_of_the_doors(keys, message):
     assert World(keys).ask(message).reason == "not-for-you"
 
 
-def test_what_the_console_has_issued_is_recorded_and_else_not_issued(keys):
+def test_what_the_portal_has_issued_is_recorded_and_else_not_issued(keys):
     world = World(keys)
     question = k.CertificateAsk(credential="c9", name="Phone", address="ada@sample.example")
     assert isinstance(world.ask(question), k.CertificateGiven)
@@ -311,28 +311,28 @@ def test_the_portals_wrong_passwords_are_counted_by_hash_and_unknown_people_are_
     asyncio.run(main())
 
 
-def test_over_its_channel_the_console_is_answered_and_a_door_is_not(keys):
+def test_over_its_channel_the_portal_is_answered_and_a_door_is_not(keys):
     async def main():
         keeper = Keeper(keys, hasher=argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
         channels = {}
-        for role in ("console", "doors"):
+        for role in ("portal", "doors"):
             ours, theirs = pair()
             keeper.add_peer(Peer(role, role, ours))
             channels[role] = Channel(theirs, m.Done, lambda *_: None)
         question = CodeVerifierAsk(code="x", context="binding:a1")
-        given = await channels["console"].request(question, m.Octets)
+        given = await channels["portal"].request(question, m.Octets)
         assert len(given.value) == 32
         for role, message in (
             ("doors", question),
             ("doors", k.CheckPasswordAsk(password="x", hashed="")),
-            ("console", k.HashPasswordAsk(password="x")),
-            ("console", k.SignHeadAsk(payload=b"x")),
+            ("portal", k.HashPasswordAsk(password="x")),
+            ("portal", k.SignHeadAsk(payload=b"x")),
         ):
             with pytest.raises(ChannelRefused) as refused:
                 await channels[role].request(message, m.Octets)
             assert refused.value.reason == "not-for-you"
         with pytest.raises(ChannelRefused) as wrong:
-            await channels["console"].request(k.CheckPasswordAsk(password="x", hashed=""), m.Done)
+            await channels["portal"].request(k.CheckPasswordAsk(password="x", hashed=""), m.Done)
         assert wrong.value.reason == "wrong"
         for name in channels:
             keeper.remove_peer(name)

@@ -124,9 +124,10 @@ class Sample:
     job: str
     authenticator: str
     web_session: str
+    action: str
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sample() -> Callable[[Store, str], Sample]:
     return make_sample
 
@@ -165,6 +166,7 @@ def make_sample(store: Store, tag: str) -> Sample:
     web_session = org.web_sessions.open(account.id, "device-key", secret, id=f"web-{tag}", **ADMIN)
     org.eas_devices.decide(account.id, f"phone{tag}", "allowed", **ADMIN)
     org.eas_devices.came_first(credential.id, account.id, f"first{tag}", **ADMIN)
+    action = org.actions.plan("device.revoke", device.id, {}, id=f"act-{tag}", **ADMIN)
     store.events.append(
         [Event(f"ev-{tag}", NOW, "door.login.allowed", org.id, account.id, device.id, "imap", "192.0.2.1")]
     )
@@ -179,4 +181,5 @@ def make_sample(store: Store, tag: str) -> Sample:
         job.id,
         authenticator.id,
         web_session.id,
+        action.id,
     )

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from gambeson.model.event import Event
+from gambeson.model.staff import EVERY, Grant, Role, Verb
 from gambeson.store.archive import checked_name, open_archive
 from gambeson.store.backup import backup
 from gambeson.store.control import Store
@@ -58,7 +59,7 @@ def test_what_was_backed_up_comes_back(store: Store, sample: Any, tmp_path: Path
     manifest = backup(store, target, at=NOW)
     made.org.accounts.delete(made.account, by="root", at=NOW)
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
-    assert manifest.audit_count == 39
+    assert manifest.audit_count == 41
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
     with again(target) as copy:
         assert copy.organisation("Org a").accounts.get(made.account).sealed_password == b"box of a"
@@ -80,6 +81,39 @@ def test_what_was_backed_up_comes_back(store: Store, sample: Any, tmp_path: Path
         assert copy.row_security() == store.row_security()
         parts = copy.load_snapshot_parts(NOW)
         assert (len(parts.devices), len(parts.credentials)) == (2, 2)
+
+
+def test_staff_come_back_and_sign_in_again(store: Store, sample: Any, tmp_path: Path, again: Any) -> None:
+    made = sample(store, "a")
+    by: dict[str, Any] = {"by": "root", "at": NOW}
+    ann = store.staff.create("Ann", grants=[Grant(EVERY, Role.OWNER), Grant("org-a", Role.AUDITOR)], **by)
+    key = store.staff.add_passkey(ann.id, name="Key", public_id=b"\x00\\n\xff", public_key=b"\x00k", **by)
+    store.staff.open_session(
+        ann.id, secret=b"s" * 32, how="passkey", ends=time.time() + 3600, by="Ann", at=time.time()
+    )
+    store.staff.make_link("invite", ann.id, b"l" * 32, expires_at=NOW + 60, **by)
+    store.staff.set_codes([b"c" * 32], **by)
+    token = store.tokens.create(
+        "t", organisations=["org-a"], verbs=[Verb.READ], verifier=bytes(32), public_id="p", staff=ann.id, **by
+    )
+    store.tokens.remember(token.id, "key", "digest", 200, b"{}", NOW)
+    made.org.findings.assign(made.finding, ann.id, **by)
+    made.org.set_hours(4, **by)
+    backup(store, tmp_path / "b.zip", at=NOW)
+    assert store.staff.session(b"s" * 32, time.time()) is not None
+    with again(tmp_path / "b.zip") as copy:
+        assert copy.staff.list() == [ann]
+        assert copy.staff.passkeys(ann.id) == [key]
+        assert copy.tokens.find("p") == token
+        org = copy.organisation("org-a")
+        assert org.actions.list() == made.org.actions.list()
+        assert org.actions.journal(made.action) == made.org.actions.journal(made.action)
+        assert (org.findings.get(made.finding).assignee, org.hours()) == (ann.id, 4)
+        # What may have been ended or used since is over.
+        assert copy.staff.session(b"s" * 32, time.time()) is None
+        assert copy.staff.link(b"l" * 32, NOW) is None
+        assert copy.staff.codes() == (0, NOW)
+        assert copy.tokens.remembered(token.id, "key", NOW) is None
 
 
 def test_a_backup_while_writing_is_of_one_moment(store: Store, tmp_path: Path, again: Any) -> None:

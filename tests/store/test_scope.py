@@ -30,6 +30,8 @@ SWEEP: dict[str, Callable[[OrganisationStore, Any], object] | str] = {
     "add_domain": lambda a, b: a.add_domain("b.example", **ADMIN),
     "remove_domain": lambda a, b: a.remove_domain("b.example", **ADMIN),
     "set_cloud": lambda a, b: a.set_cloud("microsoft", allowed=True, **ADMIN),
+    "hours": "own",
+    "set_hours": "own",
     "audit": lambda a, b: [e for e in a.audit() if e.organisation != a.id],
     "accounts.create": lambda a, b: a.accounts.create("x@b.example", **ADMIN),
     "accounts.get": lambda a, b: a.accounts.get(b.account),
@@ -103,6 +105,20 @@ SWEEP: dict[str, Callable[[OrganisationStore, Any], object] | str] = {
     "findings.acknowledge": lambda a, b: a.findings.acknowledge(b.finding, **ADMIN),
     "findings.close": lambda a, b: a.findings.close(b.finding, FindingState.FIXED, reason="x", **ADMIN),
     "findings.waive": lambda a, b: a.findings.waive(b.finding, until=NOW + 9, reason="x", **ADMIN),
+    "findings.assign": lambda a, b: a.findings.assign(b.finding, "", **ADMIN),
+    "findings.counts": lambda a, b: a.findings.counts() != {Severity.HIGH: 1},
+    "actions.plan": lambda a, b: a.actions.plan("x", b.device, {}, id=b.action, **ADMIN),
+    "actions.approve": lambda a, b: a.actions.approve(b.action, **ADMIN),
+    "actions.running": lambda a, b: a.actions.running(b.action, **ADMIN),
+    "actions.note": lambda a, b: a.actions.note(b.action, "x", **ADMIN),
+    "actions.done": lambda a, b: a.actions.done(b.action, **ADMIN),
+    "actions.failed": lambda a, b: a.actions.failed(b.action, "x", **ADMIN),
+    "actions.verified": lambda a, b: a.actions.verified(b.action, **ADMIN),
+    "actions.undone": lambda a, b: a.actions.undone(b.action, **ADMIN),
+    "actions.cancelled": lambda a, b: a.actions.cancelled(b.action, **ADMIN),
+    "actions.get": lambda a, b: a.actions.get(b.action),
+    "actions.list": lambda a, b: [x for x in a.actions.list() if x.organisation != a.id],
+    "actions.journal": lambda a, b: a.actions.journal(b.action),
     "jobs.add": "own",
     "jobs.get": lambda a, b: a.jobs.get(b.job),
     "jobs.list": lambda a, b: [j for j in a.jobs.list() if j.organisation != a.id],
@@ -143,6 +159,7 @@ def test_no_method_reaches_into_another_organisation(store: Store, sample: Any, 
     a.org.sealed.put("own", b"x", **ADMIN)
     a.org.findings.open(Finding("", "org-b", "Server", "mail", "rule.one", "t", Severity.LOW, "r"), **ADMIN)
     a.org.jobs.add("scan", {}, **ADMIN)
+    assert a.org.set_hours(3, **ADMIN) == a.org.hours() == 3
     assert _everything_of(place, "org-b") == before
 
 

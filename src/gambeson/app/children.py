@@ -33,8 +33,15 @@ def worker(birth: Birth) -> int:
     return run_worker(birth)
 
 
+def portal(birth: Birth) -> int:
+    """The portal of members."""
+    from .portal_child import run_portal
+
+    return run_portal(birth)
+
+
 def console(birth: Birth) -> int:
-    """The health page."""
+    """The console of those who look after organisations."""
     from .console_child import run_console
 
     return run_console(birth)
@@ -51,6 +58,7 @@ MAINS: dict[str, Callable[[Birth], int]] = {
     "doors": doors,
     "keeper": keeper,
     "worker": worker,
+    "portal": portal,
     "console": console,
     "playground": playground,
 }

@@ -1,90 +1,153 @@
-"""The console process: the health page, measured by asking the worker, and the portal on its socket behind the door."""
+"""The console process: pages and API for those who look after organisations, over the store.
+
+Everything is read and imported before the drop, the store opened after it. It runs as the worker's user, because both
+write the databases; it holds no key, and what it asks of keeper and worker is decided there, by its channel.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import ssl
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import uvloop
 
 from gambeson import __version__
+from gambeson.console.admin.app import ConsoleApp, make_console
+from gambeson.console.admin.open_routes import open_routes
 from gambeson.console.health import Health, Line
+from gambeson.console.office import Facts, World
 from gambeson.console.serve import ConsoleServer
-from gambeson.guard.edge.directory import OpenError
+from gambeson.model.snapshot import SnapshotIndex
 from gambeson.process import messages
-from gambeson.process.channel import Channel, ChannelGone, ChannelRefused
+from gambeson.process.channel import ChannelGone, ChannelRefused
 from gambeson.process.child import Birth
 from gambeson.process.family import CONSOLE, KEEPER, WORKER
+from gambeson.process.keeper_client import AdminKeeper
+from gambeson.process.worker_client import AdminWorker
+from gambeson.settings import SettingsError
+from gambeson.store.control import Store
+from gambeson.store.errors import StoreError
 
-from .portal_backend import ChannelBackend
-from .portal_process import PortalProcess
-from .web_plan import PORTAL
+from .plan import read_secret
+from .publishing import build_snapshot, rehearse
+from .worker_child import with_password
 
 
 def run_console(birth: Birth) -> int:
     """Until told to stop."""
-    measuring = _Measuring(float(birth.parameters["warn_age"]))
     parameters = birth.parameters
-    server = ConsoleServer(measuring.measure, Path(parameters["certificate"]), Path(parameters["key"]))
     try:
+        url = with_password(parameters["store"], read_secret(parameters["store_password"]))
+    except SettingsError as error:
+        return birth.fail(f"console: {error}")
+    try:
+        store = Store.open(url, migrate=False)
+        world = _world(birth, store)
+        app = make_console(world, open_routes(world, Measuring(world, float(parameters["warn_age"])).measure))
+        server = ConsoleServer(app, Path(parameters["certificate"]), Path(parameters["key"]))
         server.load()
-        portal = PortalProcess(parameters["portal"]) if parameters.get("portal") else None
-    except (OSError, ssl.SSLError) as error:
+        rehearse()
+        asyncio.run(_knock(app))
+        store.close()
+        birth.drop()
+        world.store = Store.open(url, migrate=False)
+    except StoreError as error:
+        return birth.fail(f"console: {error}", 3)
+    except ssl.SSLError as error:
         return birth.fail(f"console: the certificate {parameters['certificate']} cannot be used: {error}")
-    except (OpenError, ValueError) as error:
-        return birth.fail(f"console: the portal cannot be served: {error}")
-    birth.drop()
-    uvloop.run(_serve(birth, server, measuring, portal))
+    except OSError as error:
+        return birth.fail(f"console: it cannot be served: {error}")
+    with world.store:
+        uvloop.run(_serve(birth, server))
     return 0
 
 
-async def _serve(
-    birth: Birth, server: ConsoleServer, measuring: _Measuring, portal: PortalProcess | None
-) -> None:
+def _world(birth: Birth, store: Store) -> World:
+    """What the pages share."""
+    facts = msgspec.convert(birth.parameters["facts"], Facts)
+    facts = replace(facts, version=__version__)
+
+    def build() -> SnapshotIndex:
+        now = time.time()
+        parts = world.store.load_snapshot_parts(now)
+        made, _ = build_snapshot(parts, facts.servers, 0, now, birth.parameters["enrolment_url"], facts.sites)
+        return SnapshotIndex(made)
+
+    world = World(
+        store=store,
+        keeper=AdminKeeper(birth.peers[KEEPER].sock),
+        worker=AdminWorker(birth.peers[WORKER].sock),
+        facts=facts,
+        build=build,
+        clock=time.time,
+        random=secrets.token_bytes,
+    )
+    return world
+
+
+async def _knock(app: ConsoleApp) -> None:
+    """Ask for the first page once, while everything may still be read and imported."""
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(_event: Any) -> None:
+        return None
+
+    for path in ("/sign-in", "/api/v1/openapi.json", "/health", "/nowhere"):
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": "https",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(b"host", app.services.world.facts.origin.removeprefix("https://").encode())],
+            "client": ("127.0.0.1", 0),
+            "server": ("127.0.0.1", 0),
+            "state": {},
+        }
+        await app(scope, receive, send)
+
+
+async def _serve(birth: Birth, server: ConsoleServer) -> None:
     async with birth.attend() as life:
-        worker = Channel(
-            birth.peers[WORKER].sock, messages.Done, lambda _m, _f: None, name=WORKER, take_fds=False
-        )
-        measuring.worker = worker
         serving = [
             asyncio.ensure_future(server.serve(sock))
             for name, sock in birth.listeners.items()
             if name.partition("#")[0] == CONSOLE
         ]
-        if portal is not None:
-            keeper = Channel(
-                birth.peers[KEEPER].sock, messages.Done, lambda _m, _f: None, name=KEEPER, take_fds=False
-            )
-            portal.open(ChannelBackend(worker, keeper, portal.directory))
-            life.on_peer, life.on_peer_gone = portal.add_peer, portal.remove_peer
-            for peer in birth.peers.values():
-                portal.add_peer(peer)
-            serving.append(asyncio.ensure_future(portal.serve(birth.listeners[PORTAL])))
         life.ready()
         await life.stopped.wait()
         server.stop()
-        if portal is not None:
-            portal.stop()
-        await asyncio.wait(serving, timeout=5)
+        if serving:
+            await asyncio.wait(serving, timeout=5)
 
 
-class _Measuring:
-    def __init__(self, warn_age: float) -> None:
-        self._warn_age = warn_age
-        self.worker: Channel | None = None
+class Measuring:
+    """The health report, measured by asking the worker."""
 
-    async def measure(self) -> Health:
-        """A fresh report."""
+    def __init__(self, world: World, warn_age: float) -> None:
+        self._world, self._warn_age = world, warn_age
+
+    def measure(self) -> Health:
+        """A fresh report. It may wait for the worker."""
         measured = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return Health(__version__, measured, tuple(await self._lines()))
+        return Health(__version__, measured, tuple(self._lines()))
 
-    async def _lines(self) -> list[Line]:
-        assert self.worker is not None
+    def _lines(self) -> list[Line]:
         try:
-            health = await self.worker.request(messages.HealthAsk(), messages.Health, 2.0)
+            health = self._world.worker.health()
         except (ChannelGone, ChannelRefused):
             return [Line("worker", "failed", "It does not answer; see the log of gambeson up.")]
         lines = [self._snapshot(health)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,12 +28,13 @@ from gambeson.model.access import DoorKind, Listener
 from gambeson.model.server import Endpoint, MailServer, UpstreamTls
 from gambeson.model.web import Site
 from gambeson.playground import certificate as self_made
-from gambeson.process.family import CONSOLE, DOORS, KEEPER, PLAYGROUND, WORKER
+from gambeson.process.family import CONSOLE, DOORS, KEEPER, PLAYGROUND, PORTAL, WORKER
 from gambeson.process.listen import Listen
 from gambeson.process.supervisor import Plan
 from gambeson.settings import Config, SecretRef
 from gambeson.store.urls import sqlite_url
 
+from .console_plan import console_facts
 from .edge import listener_settings
 from .engines import asked_by_engines, decision_plan
 from .mail_names import mail_names
@@ -82,8 +83,15 @@ class Planner:
             parameters=lambda role: self._parameters(role, certificates),
             doors=self.config.doors.processes,
             users=self.users,
-            extra=(PLAYGROUND,) if self.playground and self.playground.embedded else (),
+            extra=tuple(self._extra),
         )
+
+    @property
+    def _extra(self) -> Iterator[str]:
+        if self.portal is not None:
+            yield PORTAL
+        if self.playground and self.playground.embedded:
+            yield PLAYGROUND
 
     @property
     def servers(self) -> tuple[MailServer, ...]:
@@ -162,13 +170,19 @@ class Planner:
                     "request_log_days": self.config.doors.request_log_days,
                     "request_log_max": self.config.doors.request_log_max,
                 }
+            case "portal":
+                return self._portal_parameters(certificates)
             case "console":
-                first = certificates[0]
+                named = (c for c in certificates if self.config.console.host in c.names)
+                shown = next(named, certificates[0])
                 return {
-                    "certificate": first.certificate,
-                    "key": first.key,
+                    "certificate": shown.certificate,
+                    "key": shown.key,
                     "warn_age": self._warn_age,
-                    "portal": self._portal_parameters(certificates),
+                    "store": store_url(self.place, self.config),
+                    "store_password": self._secret(self.config.store.password),
+                    "enrolment_url": self.enrolment_url,
+                    "facts": console_facts(self),
                 }
             case _:
                 assert self.playground is not None
@@ -254,11 +268,10 @@ class Planner:
         secret = self._secret(ldap.bind_password) or {"kind": "", "name": ""}
         return DirectoryPlan(replace(ldap, bind_password=None), secret["kind"], secret["name"])
 
-    def _portal_parameters(self, certificates: tuple[CertificatePlan, ...]) -> dict[str, Any] | None:
-        """What the console is told of the portal that it serves; None where there is none."""
+    def _portal_parameters(self, certificates: tuple[CertificatePlan, ...]) -> dict[str, Any]:
+        """What the portal is told."""
         portal = self.portal
-        if portal is None:
-            return None
+        assert portal is not None, "it is started only where there is one"
         signer = next((c for c in certificates if portal.host in c.names), certificates[0])
         directory = self._directory(portal_share)
         return {
@@ -379,11 +392,24 @@ def loopback_listens(
 def configured_users(config: Config) -> dict[str, str]:
     """Whom each process becomes when started as root."""
     users = config.users
-    return {DOORS: users.doors, KEEPER: users.keeper, WORKER: users.worker, CONSOLE: users.console}
+    return {
+        DOORS: users.doors,
+        KEEPER: users.keeper,
+        WORKER: users.worker,
+        PORTAL: users.console,
+        CONSOLE: users.worker,
+    }
 
 
 # Without a settings file no user was made for us. A number needs none: nobody else has these, and they own nothing.
-PLAYGROUND_USERS = {DOORS: "64110", KEEPER: "64111", WORKER: "64112", CONSOLE: "64113", PLAYGROUND: "64112"}
+PLAYGROUND_USERS = {
+    DOORS: "64110",
+    KEEPER: "64111",
+    WORKER: "64112",
+    PORTAL: "64113",
+    CONSOLE: "64112",
+    PLAYGROUND: "64112",
+}
 
 
 def read_secret(plain: Mapping[str, str] | None) -> str:

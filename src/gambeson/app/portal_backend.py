@@ -1,6 +1,6 @@
-"""Whom the portal asks, in the console process: the worker's desk, the keeper, and the directory.
+"""Whom the portal asks, in its own process: the worker's desk, the keeper, and the directory.
 
-The console holds no database and no key. What it may ask is decided where it is answered, by the channel it comes on.
+It holds no database and no key. What it may ask is decided where it is answered, by the channel it comes on.
 """
 
 from __future__ import annotations

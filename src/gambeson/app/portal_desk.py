@@ -1,6 +1,6 @@
 """The portal's desk in the worker: what a person does for oneself, carried out in the store and audited.
 
-1. The console is believed in what it says of a person's proof, because it alone checked it, and in nothing else: not in
+1. The portal is believed in what it says of a person's proof, because it alone checked it, and in nothing else: not in
    the time, not in whose a thing is. Every thing must belong to the account that is named, in the account's own
    organisation; what does not is ``unknown``, as if it were not there.
 2. Whatever changes something is audited as done by ``portal:ADDRESS``.
@@ -99,7 +99,7 @@ class PortalDesk:
         }
 
     async def __call__(self, message: Message) -> Message:
-        """The answer to one message of the console's. Never raises for a store's or a person's sake."""
+        """The answer to one message of the portal's. Never raises for a store's or a person's sake."""
         act = self._acts.get(type(message))
         if act is None:
             return Refused(reason="not-for-you")
@@ -312,7 +312,7 @@ class PortalDesk:
         return Done()
 
     def _event(self, ask: p.PortalEvent, now: float) -> Message:
-        """Whose it is, is looked up here, whatever the console says of the organisation. An account that is named may
+        """Whose it is, is looked up here, whatever the portal says of the organisation. An account that is named may
         only have been claimed: who has proven what, the kind says."""
         if not _KIND.match(ask.kind):
             raise BadValue("The portal records what begins with portal. and nothing else.")

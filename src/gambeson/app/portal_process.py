@@ -1,4 +1,4 @@
-"""The portal's part of the console process: made from parameters before the drop, opened on the channels after it."""
+"""The portal's application: made from parameters before the drop, opened on the channels after it."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import re
 import secrets
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,8 +23,10 @@ from gambeson.process.supervisor import Plan, Supervisor
 from gambeson.settings import Config, SettingsError
 
 from . import setup
+from .console_plan import console_origin
 from .edge import edge_listens
 from .engines import decision_listens
+from .first_owner import first_link
 from .place import Place
 from .plan import (
     PLAYGROUND_USERS,
@@ -80,11 +83,12 @@ def run(
         with store:
             if planner.playground is not None:
                 passwords = planner.passwords = setup.sample_organisation(place, store)
+            token = first_link(store, by=setup.BY, at=time.time())
         setup.remember_servers(place, planner.servers, planner.sites)
         setup.hand_over(place, planner.users)
         if upgrade is not None:
             told(f"The store was upgraded; the backup from before is {upgrade.backup}.")
-        stands = _Stands(place, planner, passwords, url, told, stood)
+        stands = _Stands(place, planner, passwords, url, token, told, stood)
         supervisor = Supervisor(planner.plan(), on_ready=stands.ready, reload=lambda: _reload(planner, wish))
         code = supervisor.run()
     finally:
@@ -123,11 +127,11 @@ def _planner(place: Place, wish: Wish) -> Planner:
 
 
 def _settled(listens: tuple[Listen, ...]) -> tuple[Listen, ...]:
-    """With a port where https would take any: the portal's address must be known before anything starts. Raises
+    """With a port where https and console would take any: their addresses must be known before anything starts. Raises
     RunError."""
     out = []
     for each in listens:
-        if each.name == "https" and not each.port:
+        if each.name.partition("#")[0] in ("https", CONSOLE) and not each.port:
             with bind(each) as probe:
                 each = replace(each, port=probe.getsockname()[1])
         out.append(each)
@@ -141,15 +145,19 @@ def _beside(config: Config, instance: str) -> tuple[Listen, ...]:
 
 
 def _playground_users(place: Place) -> dict[str, str]:
-    """Whom the playground's processes become when root starts it. Worker and mail server work with files by path: where
-    the way to the data directory is closed to everybody else, these two stay who they are."""
+    """Whom the playground's processes become when root starts it. Worker, console and mail server work with files by
+    path: where the way to the data directory is closed to everybody else, these stay who they are."""
     if os.geteuid() != 0:
         return {}
     closed = setup.closed_to(place.data, PLAYGROUND_USERS[WORKER])
     if closed is None:
         return dict(PLAYGROUND_USERS)
-    to_stderr(f"{closed} is closed to other users, so worker and mail server of the playground run as root.")
-    return {role: user for role, user in PLAYGROUND_USERS.items() if role not in (WORKER, PLAYGROUND)}
+    to_stderr(
+        f"{closed} is closed to other users, so worker, console and mail server of the playground run as root."
+    )
+    return {
+        role: user for role, user in PLAYGROUND_USERS.items() if role not in (WORKER, CONSOLE, PLAYGROUND)
+    }
 
 
 def _instance(place: Place) -> str:
@@ -217,6 +225,7 @@ class _Stands:
         planner: Planner,
         passwords: Mapping[str, str],
         url: str,
+        token: str,
         told: Callable[[str], None],
         show: Callable[[dict[str, object]], None],
     ) -> None:
@@ -229,6 +238,7 @@ class _Stands:
             url,
             told,
         )
+        self._token = token
 
     def ready(self, addresses: Mapping[str, tuple[str, int]], run: RunDirectory) -> None:
         """Everything answers."""
@@ -247,7 +257,7 @@ class _Stands:
             each.value: _shown(addresses[each.value]) if each.value in addresses else None
             for each in Listener
         }
-        console = f"https://localhost:{addresses[CONSOLE][1]}" if CONSOLE in addresses else None
+        console = self._console(addresses)
         portal = self._planner.portal
         playground = None
         if self._planner.playground is not None:
@@ -258,7 +268,7 @@ class _Stands:
         return {
             "version": __version__,
             "console": console,
-            "admin_link": None,
+            "admin_link": self._admin_link(console),
             "doors": doors,
             "https_host": self._https_host(),
             "portal": portal.origin if portal is not None else None,
@@ -267,6 +277,16 @@ class _Stands:
             "playground": playground,
         }
 
+    def _console(self, addresses: Mapping[str, tuple[str, int]]) -> str | None:
+        """The console's origin; None where it does not listen."""
+        if CONSOLE not in addresses:
+            return None
+        return console_origin(self._planner) or None
+
+    def _admin_link(self, console: str | None) -> str | None:
+        """The link that binds the first owner's passkey; None where an owner has one."""
+        return f"{console}/welcome/{self._token}" if console and self._token else None
+
     def _https_host(self) -> str | None:
         """The first application's public name."""
         return next((host for site in self._planner.sites for host in site.hosts), None)
@@ -274,10 +294,17 @@ class _Stands:
     def _tell(self, addresses: Mapping[str, tuple[str, int]], people: SamplePeople) -> None:
         lines = ["The doors stand:"]
         lines += [f"  {name:<12} {_shown(address)}" for name, address in addresses.items() if name != CONSOLE]
-        if CONSOLE in addresses:
-            lines.append(f"  health page  https://localhost:{addresses[CONSOLE][1]}")
+        console = self._console(addresses)
+        if console:
+            lines.append(f"  console      {console}")
         if self._planner.playground is not None:
             lines += self._playground_lines(people)
+        link = self._admin_link(console)
+        if link:
+            lines += [
+                "The console has no owner yet. Make a passkey with this link, which works once:",
+                f"  {link}",
+            ]
         lines.append(f"Written to {self._place.run / 'ready.json'}. Stop with Ctrl-C.")
         self._told("\n".join(lines))
 

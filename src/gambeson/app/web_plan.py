@@ -1,7 +1,7 @@
-"""The web doors' part of the plan: the portal's place, and the socket between doors and console.
+"""The web doors' part of the plan: the portal's place, and the socket between doors and portal.
 
-The portal is served by the console process on an abstract Unix socket that the supervisor holds; the https door leads
-people there. The name carries the installation's own random word, and the console asks the kernel who connects.
+The portal is a process of its own on an abstract Unix socket that the supervisor holds; the https door leads
+people there. The name carries the installation's own random word, and it asks the kernel who connects.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from typing import Any
 
 from gambeson.model.access import DEVICE_WEB_DOORS, DoorKind, Listener
 from gambeson.model.web import Product, Site, WebSignIn
-from gambeson.process.family import CONSOLE
+from gambeson.process.family import PORTAL
 from gambeson.process.listen import Listen
 from gambeson.process.run_directory import RunError
 from gambeson.process.whole_file import write_whole
 from gambeson.settings import Config
 
-PORTAL = "portal"
 AUTOCONFIG = "/.well-known/autoconfig/mail/config-v1.1.xml"
 # The doors of programs behind a site, where the portal sends them.
 DEVICE_WEB = {
@@ -67,8 +66,8 @@ def portal_socket(instance: str) -> str:
 
 
 def portal_listens(instance: str) -> tuple[Listen, ...]:
-    """The socket that the supervisor binds and the console serves."""
-    return (Listen(PORTAL, "", 0, CONSOLE, unix=portal_socket(instance)),)
+    """The socket that the supervisor binds and the portal serves."""
+    return (Listen(PORTAL, "", 0, PORTAL, unix=portal_socket(instance)),)
 
 
 def portal_key(path: Path) -> bytes:

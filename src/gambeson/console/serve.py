@@ -8,15 +8,15 @@ from pathlib import Path
 
 import uvicorn
 
-from .web import Measure, application
+from .web.shell import Application
 
 
 class ConsoleServer:
     """``load`` reads certificate and key and imports what will be needed; ``serve`` runs until ``stop``."""
 
-    def __init__(self, measure: Measure, certificate: Path, key: Path) -> None:
+    def __init__(self, app: Application, certificate: Path, key: Path) -> None:
         self._config = uvicorn.Config(
-            application(measure),
+            app,
             ssl_certfile=str(certificate),
             ssl_keyfile=str(key),
             http="httptools",

@@ -53,7 +53,8 @@ class Evidence:
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A claim about ``asset`` (kind and name). ``remedy`` is a list of steps in plain words. ``closing`` says why it is
-    no longer open: what was measured, or for what reason it is waived, until ``waived_until``."""
+    no longer open: what was measured, or for what reason it is waived, until ``waived_until``. ``assignee`` is the id
+    of the member of staff who works on it (empty: nobody)."""
 
     id: str
     organisation: str
@@ -72,3 +73,4 @@ class Finding:
     references: tuple[str, ...] = ()
     closing: str = ""
     waived_until: float = 0.0
+    assignee: str = ""

@@ -20,12 +20,14 @@ from .child import BIRTH_VARIABLE, SUPERVISOR, BirthCertificate, ChannelPlace
 from .packet import pair
 
 DOORS, KEEPER, WORKER, CONSOLE = "doors", "keeper", "worker", "console"
+PORTAL = "portal"  # where members sign in with a browser, behind the doors
 PLAYGROUND = "playground"  # the embedded mail server: it talks to nobody but the supervisor
 TALKS_TO = {
-    DOORS: (WORKER, KEEPER, CONSOLE),
-    KEEPER: (WORKER, DOORS, CONSOLE),
-    WORKER: (KEEPER, DOORS, CONSOLE),
-    CONSOLE: (WORKER, KEEPER, DOORS),
+    DOORS: (WORKER, KEEPER, PORTAL),
+    KEEPER: (WORKER, DOORS, PORTAL, CONSOLE),
+    WORKER: (KEEPER, DOORS, PORTAL, CONSOLE),
+    PORTAL: (WORKER, KEEPER, DOORS),
+    CONSOLE: (WORKER, KEEPER),
 }
 FIRST_BACKOFF, LAST_BACKOFF, STEADY_SECONDS = 0.2, 10.0, 30.0
 

@@ -46,7 +46,7 @@ from .keys import KeeperKeys
 from .portal_messages import CodeVerifierAsk, PortalKeeperAsk, TotpAsk, TotpStep
 from .worker_link import WorkerLink
 
-_ASKS: dict[str, Any] = dict.fromkeys(("console", "command"), KeeperRequest | PortalKeeperAsk)
+_ASKS: dict[str, Any] = dict.fromkeys(("portal", "console", "command"), KeeperRequest | PortalKeeperAsk)
 
 
 def rehearse(keys: KeeperKeys) -> None:
@@ -82,9 +82,9 @@ def rehearse(keys: KeeperKeys) -> None:
     keys.sealer.open(keys.sealer.seal(b"x", "y"), "y")
     core.answer("worker", "w", SignHeadAsk(payload=b""), now)
     core.answer("worker", "w", PublicKeysAsk(), now)
-    core.answer("console", "c", CodeVerifierAsk(code="x", context="binding:"), now)
+    core.answer("portal", "p", CodeVerifierAsk(code="x", context="binding:"), now)
     box, code = keys.sealer.seal(bytes(20), "totp:"), "812658"  # that of step 1
-    step = core.answer("console", "c", TotpAsk(sealed=box, context="totp:", code=code), 30.0)
+    step = core.answer("portal", "p", TotpAsk(sealed=box, context="totp:", code=code), 30.0)
     assert step == TotpStep(step=1)
     hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     hashed = hasher.hash("x")
@@ -93,7 +93,7 @@ def rehearse(keys: KeeperKeys) -> None:
 
 
 class Keeper:
-    """One keeper. ``peers`` are the doors', the worker's and the console's channels."""
+    """One keeper. ``peers`` are the doors', the worker's, the portal's and the console's channels."""
 
     def __init__(
         self,
@@ -225,14 +225,14 @@ class Keeper:
     def _record_portal(self, kind: str, organisation: str, account: str, data: dict[str, object]) -> bool:
         assert self._link is not None
         return self._link.spool.append(
-            kind, self._clock(), organisation=organisation, account=account, data={**data, "by": "console"}
+            kind, self._clock(), organisation=organisation, account=account, data={**data, "by": "portal"}
         )
 
     def _handler(self, role: str, name: str) -> Any:
         def handle(message: Any, fds: tuple[int, ...]) -> Any:
             for fd in fds:
                 os.close(fd)
-            if isinstance(message, CheckPasswordAsk) and role == "console":
+            if isinstance(message, CheckPasswordAsk) and role == "portal":
                 return self._passwords.at_portal(message, self._clock())
             if isinstance(message, HashPasswordAsk | CheckPasswordAsk) and type(message) in ALLOWED[role]:
                 return self._passwords.administer(message)

@@ -88,7 +88,7 @@ class KeeperCore:
         if type(message) not in ALLOWED.get(role, ()):
             return m.Refused(reason="not-for-you", sentence=f"The keeper does not do that for {role}.")
         try:
-            if role == "console" or isinstance(message, CodeVerifierAsk):
+            if role == "portal" or isinstance(message, CodeVerifierAsk):
                 fresh = self.index if self._fresh(now) else None
                 return self._portal.answer(
                     role, message, fresh, now, lambda: self._answer(name, message, now)

@@ -8,7 +8,7 @@ Rules for a door's question:
 3. Each certificate has ``WRONG_BURST`` wrong passwords, and then some ninety a day: a stolen phone guesses no
    password, and stops no other device of its owner. Right passwords cost nothing of that.
 4. At most ``MAX_HASHING`` at a time, at most ``MAX_WAITING`` in line; more are told to come later.
-5. The console's wrong tries are counted by hash: whoever takes it over guesses no faster than a stranger.
+5. The portal's wrong tries are counted by hash: whoever takes it over guesses no faster than a stranger.
 6. Every outcome of a door's question is recorded before it is answered. ``keeper.password.right`` and ``.wrong``
    mean that argon2 ran.
 """

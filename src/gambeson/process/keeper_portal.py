@@ -1,13 +1,13 @@
 """What the keeper answers the portal: session tokens, one-time codes, verifiers of codes, and little else.
 
-The console faces browsers, so it is believed least of all who may ask:
+The portal faces browsers, so it is believed least of all who may ask:
 
 1. It gets nothing that administrators get beyond what a person may do for oneself: no audit heads, no hashes, no seals
    but those of TOTP secrets, no public keys.
 2. A session token is signed only for an enabled account and a site of the keeper's own snapshot, a session that nobody
    ended, and at most 15 minutes. The octets are read again here; what was meant counts for nothing. That there is such
-   a session, and what was proven in it, is the console's word.
-3. Whoever takes the console over guesses no faster than a stranger: wrong codes are counted by secret, verifiers by
+   a session, and what was proven in it, is the portal's word.
+3. Whoever takes the portal over guesses no faster than a stranger: wrong codes are counted by secret, verifiers by
    account.
 4. Session tokens, one-time codes and certificates are recorded before they are answered; what cannot be recorded is
    not answered.
@@ -77,7 +77,7 @@ class PortalAnswers:
         now: float,
         plainly: Callable[[], m.Message],
     ) -> m.Message:
-        """The answer to the console, or to an administrator's CodeVerifierAsk. ``index`` None: no fresh snapshot.
+        """The answer to the portal, or to an administrator's CodeVerifierAsk. ``index`` None: no fresh snapshot.
         ``plainly`` is what an administrator would be answered. Raises SealingError, AuthorityError."""
         match message:
             case SessionTokenAsk(claims=claims):
@@ -116,7 +116,7 @@ class PortalAnswers:
             "rung": claims.rung.word,
         }
         kind = "keeper.session.refused" if reason else "keeper.session.signed"
-        # Of a refusal only what is true of the installation: the claims are the console's word.
+        # Of a refusal only what is true of the installation: the claims are the portal's word.
         known = index is not None and claims.account in index.account
         account = claims.account if known else ""
         organisation = index.account[account].organisation if index is not None and account else ""
@@ -156,7 +156,7 @@ class PortalAnswers:
         return answer if self._told(f"keeper.totp.{kind}", *whose, data) else _NOT_RECORDED
 
     def _verifier(self, role: str, ask: CodeVerifierAsk, now: float) -> m.Message:
-        begins = (BINDING_CONTEXT,) if role == "command" else (BINDING_CONTEXT, RECOVERY_CONTEXT)
+        begins = (BINDING_CONTEXT,) if role != "portal" else (BINDING_CONTEXT, RECOVERY_CONTEXT)
         if not ask.context.startswith(begins) or not 0 < len(ask.code) <= MAX_CODE:
             return m.Refused(reason="not-for-you", sentence="Only recovery and binding codes have verifiers.")
         if not self._codes.take(ask.context, now):

@@ -20,7 +20,7 @@ ADMIN: frozenset[type[m.Message]] = frozenset(
         k.RevocationListAsk,
     )
 )
-# The console faces browsers; what it gets of these is narrowed once more in keeper_portal.
+# The portal faces browsers; what it gets of these is narrowed once more in keeper_portal.
 PORTAL: frozenset[type[m.Message]] = frozenset(
     (
         k.CheckPasswordAsk,
@@ -32,9 +32,21 @@ PORTAL: frozenset[type[m.Message]] = frozenset(
         CodeVerifierAsk,
     )
 )
+# The console acts for administrators: what registers and shows, but no audit head and no password is its to have.
+CONSOLE: frozenset[type[m.Message]] = frozenset(
+    (
+        k.SecretVerifierAsk,
+        k.HashPasswordAsk,
+        k.PublicKeysAsk,
+        k.CertificateAsk,
+        k.RevocationListAsk,
+        CodeVerifierAsk,
+    )
+)
 ALLOWED: Mapping[str, frozenset[type[m.Message]]] = {
     "doors": frozenset((k.KeeperHello, k.CredentialAsk, k.PasswordAsk)),
     "worker": frozenset((k.SignHeadAsk, k.PublicKeysAsk)),
-    "console": PORTAL,
+    "portal": PORTAL,
+    "console": CONSOLE,
     "command": ADMIN | {CodeVerifierAsk},
 }

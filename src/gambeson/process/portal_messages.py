@@ -1,7 +1,7 @@
 """What the portal says to the worker (which does its acts in the store), to the keeper, and what doors ask the portal.
 
-The console process has no database and no key: each act is one message with limits, and the worker's *portal desk*
-(:mod:`gambeson.app.portal_desk`) carries it out and audits it. Only the console's channel may send these. The desk's
+The portal process has no database and no key: each act is one message with limits, and the worker's *portal desk*
+(:mod:`gambeson.app.portal_desk`) carries it out and audits it. Only the portal's channel may send these. The desk's
 reasons to refuse: ``unknown`` (no such account, or thing of it), ``disabled``, ``used``, ``gone`` (the session is
 over), ``taken``, ``too-many`` (held back for a while), ``bad-value``, ``store``. It goes by the worker's clock,
 whatever ``at`` says.
@@ -20,7 +20,7 @@ TOTP_CONTEXT, RECOVERY_CONTEXT, BINDING_CONTEXT = "totp:", "recovery:", "binding
 
 Many = Annotated[tuple[Blob, ...], msgspec.Meta(max_length=32)]
 
-# -- doors to console ------------------------------------------------------------------------------
+# -- doors to portal ------------------------------------------------------------------------------
 
 
 class RedeemAsk(Message, frozen=True):
@@ -72,7 +72,7 @@ class SessionGiven(Message, frozen=True):
 
 DoorPortalAsk = RedeemAsk | RenewAsk | SignOutAsk
 
-# -- console to keeper -----------------------------------------------------------------------------
+# -- portal to keeper -----------------------------------------------------------------------------
 
 
 class SessionTokenAsk(Message, frozen=True):
@@ -112,7 +112,7 @@ class CodeVerifierAsk(Message, frozen=True):
 
 PortalKeeperAsk = SessionTokenAsk | TotpAsk | CodeVerifierAsk
 
-# -- console to worker -----------------------------------------------------------------------------
+# -- portal to worker -----------------------------------------------------------------------------
 
 
 class Authenticator(Message, frozen=True):

@@ -26,7 +26,7 @@ from typing import Any
 
 from .channel import Channel, ChannelGone
 from .child import BirthCertificate
-from .family import CONSOLE, DOORS, KEEPER, WORKER, Child, Switchboard, by_role
+from .family import CONSOLE, DOORS, KEEPER, PORTAL, WORKER, Child, Switchboard, by_role
 from .listen import Listen, bind
 from .messages import BirthFailed, ChildReady, Drain, Message, PeerAdded, PeerGone, Stop, ToSupervisor
 from .privileges import PrivilegeError, user_ids
@@ -40,7 +40,7 @@ MANY_FAILURES = 3
 class Plan:
     """What to run. ``argv_for(role)`` is the program, ``parameters(role)`` its plain JSON values,
     ``users`` whom each role drops to (absent: nobody else), ``sealed`` the roles that may neither
-    import, execute nor open by path after the drop, ``extra`` further roles, which talk to nobody."""
+    import, execute nor open by path after the drop, ``extra`` further roles."""
 
     data: Path
     argv_for: Callable[[str], list[str]]
@@ -301,6 +301,9 @@ class Supervisor:
         before, old = self._plan, by_role(self._children.values(), DOORS)
         self._plan = plan
         self._listeners.update(fresh)
+        if PORTAL in plan.extra and PORTAL not in self._children:
+            self._add(Child(PORTAL, PORTAL))  # before the doors, which are born with a channel to it
+            self._start(self._children[PORTAL])
         doors = self._add_doors()
         for child in doors:
             self._start(child)
@@ -322,11 +325,12 @@ class Supervisor:
             self._listeners.pop(listen).close()
         for child in old:
             self._drain(child)
-        for role in (
-            KEEPER,
-            WORKER,
-            CONSOLE,
-        ):  # not the playground: sessions through old doors are open at it
+        gone = self._children.get(PORTAL) if PORTAL not in plan.extra else None
+        if gone is not None:
+            await self._end([gone], self._plan.stop_seconds / 2)
+            self._forget(gone)
+        # Not the playground: sessions through old doors are open at it.
+        for role in (KEEPER, WORKER, PORTAL, CONSOLE):
             if role in self._children:
                 await self._replace(self._children[role])
 

@@ -61,7 +61,7 @@ INGEST_BUSY, INGEST_BUSY_SECONDS, INGEST_BACKLOG = 50, 0.5, 2000
 SHELVE_SECONDS = 5.0
 FOLLOWERS = ("doors", "keeper")
 PUBLISH_SECONDS = 1.0
-_FROM_CONSOLE = PublishAsk | HealthAsk | DeskAsk
+_FROM_PORTAL = PublishAsk | HealthAsk | DeskAsk
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Message)
@@ -93,7 +93,7 @@ class WorkerStore(Protocol):
 class Worker:
     """One worker over ``folder`` (the data directory; ``snapshots/`` and ``spool/`` are ours).
     ``chores`` are coroutines that run beside, as long as the worker does. ``desk`` answers what the portal asks
-    (:data:`gambeson.process.portal_messages.DeskAsk`), which is taken from the console's channel and from no other."""
+    (:data:`gambeson.process.portal_messages.DeskAsk`), which is taken from the portal's channel and from no other."""
 
     desk: Callable[[Message], Awaitable[Message]] | None = None
 
@@ -139,15 +139,17 @@ class Worker:
             await self._publisher.publish(0.0)
 
     def add_peer(self, peer: Peer) -> None:
-        """A door, the keeper or the console; anyone else has no business here."""
+        """A door, the keeper, the portal or the console; anyone else has no business here."""
         name = peer.name
         if peer.role in FOLLOWERS:
             channel = Channel(peer.sock, FromFollower, lambda m, f: self._followed(name, m, f), name=name)
             self._publisher.followers[name] = Follower(peer.role, channel)
             with contextlib.suppress(ChannelGone):
                 channel.send(WorkerHello(), keep=5.0)
+        elif peer.role == "portal":
+            self._others[name] = Channel(peer.sock, _FROM_PORTAL, self._portal, name=name, take_fds=False)
         elif peer.role == "console":
-            self._others[name] = Channel(peer.sock, _FROM_CONSOLE, self._console, name=name, take_fds=False)
+            self._others[name] = Channel(peer.sock, WorkerRequest, self._console, name=name, take_fds=False)
         else:
             peer.sock.close()
 
@@ -303,7 +305,10 @@ class Worker:
         """A new snapshot to everyone; says who acted on it within ``seconds``. Raises PublishError."""
         return await self._publisher.publish(seconds)
 
-    async def _console(self, message: PublishAsk | HealthAsk | DeskAsk, fds: tuple[int, ...]) -> Message:
+    async def _console(self, message: WorkerRequest, fds: tuple[int, ...]) -> Message:
+        return await self._asked(message, fds)
+
+    async def _portal(self, message: PublishAsk | HealthAsk | DeskAsk, fds: tuple[int, ...]) -> Message:
         if isinstance(message, PublishAsk | HealthAsk):
             return await self._asked(message, fds)
         if self.desk is None:

@@ -21,7 +21,7 @@ from .ldap import Ldap
 from .notices import Notices
 from .secret import SecretRef
 from .servers import Server, loopback
-from .sites import Portal, WebSite
+from .sites import Console, Portal, WebSite
 
 # The least lock-out threshold of which two can have a part: two are kept back, and each needs one.
 SHARED_THRESHOLD = 4
@@ -44,6 +44,7 @@ class Config:
     users: Users = section(Users)
     server: tuple[Server, ...] = tables(Server)
     portal: Portal = section(Portal)
+    console: Console = section(Console)
     site: tuple[WebSite, ...] = tables(WebSite)
     decision_api: DecisionApi = section(DecisionApi)
     organisation: OrganisationDefaults = section(OrganisationDefaults)

@@ -275,7 +275,12 @@ class Users:
     doors: str = setting("gambeson-doors", USER, "Of the doors.", "They face the internet and own nothing.")
     keeper: str = setting("gambeson-keeper", USER, "Of the keeper.", "Nobody else reads the keys.")
     worker: str = setting("gambeson-worker", USER, "Of the worker.", "It owns the data.")
-    console: str = setting("gambeson-console", USER, "Of the console.", "It does not read keys.")
+    console: str = setting(
+        "gambeson-console",
+        USER,
+        "Of the portal.",
+        "It faces browsers and owns nothing. The console runs as the worker.",
+    )
 
     def check(self) -> Iterator[Problem]:
         """None is root or empty, and doors and keeper are nobody else."""

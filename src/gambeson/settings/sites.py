@@ -59,6 +59,24 @@ class Portal:
 
 
 @dataclass(frozen=True, slots=True)
+class Console:
+    """Where those who look after organisations sign in. It listens at listen.console."""
+
+    host: str = setting(
+        "localhost",
+        HOST,
+        "The console's host name, as browsers write it. Passkeys are bound to it.",
+        "Reached on this machine, or by SSH; give it a name where a private network leads to it.",
+    )
+    port: int = setting(
+        0,
+        whole(0, 65535),
+        "The port in the console's address, as browsers see it.",
+        "0: that of listen.console.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class WebSite:
     """A web application behind the https door."""
 

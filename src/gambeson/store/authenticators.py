@@ -126,7 +126,7 @@ class Authenticators(Scoped):
                 name=plain.text(name, "name", 100),
                 locator=public_id.hex() if kind is AuthenticatorKind.PASSKEY else new,
                 public_key=bytes(public_key),
-                sign_count=_count(sign_count),
+                sign_count=counter(sign_count),
                 backup_eligible=bool(backup_eligible),
                 backed_up=bool(backed_up),
                 transports=plain.dump([plain.text(w, "transport", 40) for w in ways]),
@@ -161,7 +161,7 @@ class Authenticators(Scoped):
             values: dict[str, Any] = {"last_used": at}
             match found.kind:
                 case AuthenticatorKind.PASSKEY:
-                    if (found.sign_count or sign_count) and _count(sign_count) <= found.sign_count:
+                    if (found.sign_count or sign_count) and counter(sign_count) <= found.sign_count:
                         raise UsedAlready("This passkey's counter went back: it may be a copy.")
                     values |= {"sign_count": sign_count, "backed_up": bool(backed_up)}
                 case AuthenticatorKind.TOTP:
@@ -264,7 +264,8 @@ def _check(
         raise BadValue(f"A recovery list has at most {MAX_CODES} codes, each once.")
 
 
-def _count(value: int) -> int:
+def counter(value: int) -> int:
+    """``value`` where a passkey can have counted so far. Raises BadValue."""
     if not 0 <= value < 2**32:  # WebAuthn section 6.1: 32 bits
         raise BadValue("A passkey's counter has 32 bits.")
     return value

@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from gambeson.model.organisation import Organisation
 
 from . import migrate as migration
-from . import plain, schema, snapshot
+from . import plain, schema, snapshot, tokens
+from .across import Across, checked_id
 from .audit import AuditLog
 from .credentials import Certificate, certificate_of, forget, prune_forgotten, revoked_by_serial
 from .engine import EVERYWHERE, Database, open_databases
@@ -29,7 +30,10 @@ from .jobs import JobQueue
 from .requests import RequestLog
 from .scope import changing
 from .snapshot import SnapshotParts
+from .staff import StaffStore
+from .staff_schema import staff_grants
 from .tenant import OrganisationStore, checked_url, insert_domain, named, organisation_in
+from .tokens import ApiTokens
 from .urls import locate
 
 
@@ -43,6 +47,8 @@ class Store:
         self.events = EventLog(events)
         self.requests = RequestLog(events)
         self.jobs = JobQueue(control)
+        self.staff = StaffStore(control)
+        self.tokens = ApiTokens(control)
 
     @classmethod
     def open(
@@ -101,6 +107,10 @@ class Store:
                     return OrganisationStore(self.control, self.event_database, found)
         raise NotFound(f"There is no organisation {name_or_id[:80]!a}: see gambeson org list.")
 
+    def across(self, organisations: Iterable[str]) -> Across:
+        """Reads over exactly these organisations (their ids). Raises BadValue for what cannot be an id."""
+        return Across(self.control, self.event_database, organisations)
+
     def create_organisation(
         self,
         name: str,
@@ -112,7 +122,7 @@ class Store:
         at: float,
     ) -> OrganisationStore:
         """A new organisation. Raises BadValue, Conflict (name or domain in use)."""
-        new = plain.text(id, "id", 64) or plain.new_id("org")
+        new = checked_id(id or plain.new_id("org"))
         values = named(name) | {"enrolment_url": checked_url(enrolment_url), "policy_version": 0}
         with changing(self.control, new, by, at) as change:
             taken = f"An organisation named {name} is there already: choose another name."
@@ -133,6 +143,8 @@ class Store:
             if row is None:
                 raise NotFound(f"There is no organisation {id[:80]!a}: see gambeson org list.")
             revoked = forget(change)
+            change.delete(staff_grants)
+            tokens.forget_organisation(change)
             change.delete(schema.organisations)
             change.audit("organisation.deleted", id, name=row.name, certificates=revoked)
 

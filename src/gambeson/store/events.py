@@ -183,6 +183,12 @@ class Events(Scoped):
         with self._reading() as scope:
             return [event_of(row) for row in scope.rows(events, *where, order=order, limit=limit)]
 
+    def newest(self) -> float:
+        """When the newest event happened; 0 for none."""
+        with self._reading() as scope:
+            query = sa.select(sa.func.max(events.c.at)).where(events.c.organisation == scope.organisation)
+            return float(scope.conn.execute(query).scalar() or 0.0)
+
     def last_use(self) -> dict[str, tuple[float, str, str]]:
         """When, from where and through which cloud service (its id; empty: none) each device was last let in:
         ``{device: (at, source, cloud)}``."""

@@ -17,8 +17,9 @@ from gambeson.model.finding import Confidence, Evidence, Finding, FindingState, 
 from . import plain, schema
 from .errors import BadValue, NotFound
 from .scope import Scope, Scoped
+from .staff_rows import staff_row
 
-_LIVE = (FindingState.OPEN, FindingState.ACKNOWLEDGED)
+LIVE = (FindingState.OPEN, FindingState.ACKNOWLEDGED)
 MAX_EVIDENCE = 200
 
 
@@ -49,7 +50,7 @@ class Findings(Scoped):
             state = FindingState(row.state)
             waived = state is FindingState.WAIVED and row.waived_until > at
             change.update(table, table.c.id == row.id, **values, last_seen=at)
-            if state in _LIVE or waived:
+            if state in LIVE or waived:
                 change.unaudited()
             else:
                 change.update(
@@ -70,24 +71,50 @@ class Findings(Scoped):
     def list(
         self,
         *,
-        states: Sequence[FindingState] = _LIVE,
+        states: Sequence[FindingState] = LIVE,
         at_least: Severity = Severity.INFO,
         asset_kind: str | None = None,
         asset_name: str | None = None,
         rule: str | None = None,
+        assignee: str | None = None,
         limit: int = 1_000,
+        offset: int = 0,
     ) -> Sequence[Finding]:
-        """Findings in one of ``states``, the worst first, then the newest."""
+        """Findings in one of ``states``, the worst first, then the newest. ``assignee`` "": nobody's."""
         table = schema.findings
         where = [table.c.state.in_([str(s) for s in states]), table.c.severity >= int(at_least)]
         for column, value in ((table.c.asset_kind, asset_kind), (table.c.asset_name, asset_name)):
             if value is not None:
                 where.append(column == value)
-        if rule is not None:
-            where.append(table.c.rule == rule)
+        for column, value in ((table.c.rule, rule), (table.c.assignee, assignee)):
+            if value is not None:
+                where.append(column == value)
         order = [table.c.severity.desc(), table.c.last_seen.desc(), table.c.id]
         with self._reading() as scope:
-            return [finding_of(row) for row in scope.rows(table, *where, order=order, limit=limit)]
+            rows = scope.rows(table, *where, order=order, limit=limit, offset=offset)
+            return [finding_of(row) for row in rows]
+
+    def counts(self) -> dict[Severity, int]:
+        """How many are open (acknowledged ones are), by severity."""
+        table = schema.findings
+        with self._reading() as scope:
+            query = (
+                sa.select(table.c.severity, sa.func.count())
+                .where(table.c.organisation == scope.organisation, table.c.state.in_([str(s) for s in LIVE]))
+                .group_by(table.c.severity)
+            )
+            return {Severity(row[0]): int(row[1]) for row in scope.conn.execute(query)}
+
+    def assign(self, id: str, staff: str, *, by: str, at: float) -> Finding:
+        """Gives it to a member of staff (the id; empty: to nobody). Raises NotFound, Conflict (disabled)."""
+        table = schema.findings
+        with self._changing(by, at) as change:
+            before = _get(change, id)
+            if staff:
+                staff_row(change, staff, enabled=True)
+            change.update(table, table.c.id == id, assignee=staff)
+            change.audit("finding.assigned", id, staff=staff, was=before.assignee, rule=before.rule)
+            return _get(change, id)
 
     def acknowledge(self, id: str, *, by: str, at: float) -> Finding:
         """Somebody has seen it and works on it; it stays open. Raises NotFound."""
@@ -140,6 +167,7 @@ def finding_of(row: sa.Row[Any]) -> Finding:
         references=plain.words(row.references),
         closing=row.closing_reason,
         waived_until=row.waived_until,
+        assignee=row.assignee,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from . import schema, web_sessions
+from . import schema, staff, tokens, web_sessions
 from .engine import EVERYWHERE, Database
 from .errors import Conflict
 from .event_schema import failures
@@ -72,8 +72,11 @@ class Whose:
         return self._secret
 
     def prune(self, now: float) -> int:
-        """Throws sessions away that have been over for a day; gives how many."""
+        """Throws sessions away that have been over for a day; gives how many of the portal's. With them goes what is
+        over of staff and of tokens."""
         with self._control.write(EVERYWHERE) as conn:
+            staff.prune(conn, now)
+            tokens.prune(conn, now)
             return web_sessions.prune(conn, now)
 
     def _read_secret(self) -> bytes:

@@ -1,8 +1,9 @@
 """Restoring a backup: all of it, or nothing, and the old state is kept aside.
 
 The archive is unpacked and examined beside the data directory, then the two change places by
-renaming. Gambeson must be stopped meanwhile; the command line sees to that. Sessions of the portal that were open in
-the backup are over in what is restored, and binding codes gone.
+renaming. Gambeson must be stopped meanwhile; the command line sees to that. Sessions of the portal and of the console
+that were open in the backup are over in what is restored; binding codes, links of staff and break-glass codes are good
+no more.
 """
 
 from __future__ import annotations
@@ -33,6 +34,19 @@ from .urls import CONTROL_FILE, EVENTS_FILE, STORE_FOLDER, locate
 
 DATABASES = (CONTROL_FILE, EVENTS_FILE)
 WORKERS = (STORE_FOLDER, "playground/mail")  # what in a data directory may belong to another than its starter
+
+_FORGOTTEN = {
+    "web_sessions": (
+        "UPDATE web_sessions SET ended_at = :now, end_reason = 'restored from a backup' WHERE ended_at = 0"
+    ),
+    "binding_codes": "DELETE FROM binding_codes",
+    "staff_sessions": (
+        "UPDATE staff_sessions SET ended_at = :now, end_reason = 'restored from a backup' WHERE ended_at = 0"
+    ),
+    "staff_links": "DELETE FROM staff_links",
+    "break_glass_codes": "UPDATE break_glass_codes SET ended = 'void', ended_at = :now WHERE ended = ''",
+    "idempotency_keys": "DELETE FROM idempotency_keys",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,16 +285,9 @@ def _unpack(archive: Archive, work: Path) -> None:
 
 
 def _forgotten(there: Collection[str]) -> list[str]:
-    """What was in force when the backup was made and must not be again: a session may have been ended since, a binding
-    code used. Ended and not deleted, so that snapshots name them while a token of theirs may be in force."""
-    found = []
-    if "web_sessions" in there:
-        found.append(
-            "UPDATE web_sessions SET ended_at = :now, end_reason = 'restored from a backup' WHERE ended_at = 0"
-        )
-    if "binding_codes" in there:
-        found.append("DELETE FROM binding_codes")
-    return found
+    """What was in force when the backup was made and must not be again: a session may have been ended since, a code or
+    a link used. Ended and not deleted, so that snapshots name them while a token of theirs may be in force."""
+    return [statement for table, statement in _FORGOTTEN.items() if table in there]
 
 
 def _extract(archive: Archive, name: str, path: Path) -> None:

@@ -4,7 +4,8 @@
   carry it too, so that the database itself refuses a device on another organisation's account.
 * Ids, domains, addresses, certificate serials and a credential's public id are unique over the
   installation: the doors find an account by them before they know the organisation.
-* ``installation`` has one row and ``audit_heads`` holds signatures; both belong to nobody.
+* ``installation`` has one row and ``audit_heads`` holds signatures; both belong to nobody. So do the tables of the
+  console's people, in :mod:`.staff_schema`.
 * Times are seconds since 1970 (double), lists are JSON text, secrets are sealed or hashed before
   they come here.
 """
@@ -12,17 +13,12 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKeyConstraint, Integer, LargeBinary, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKeyConstraint, Integer, LargeBinary
 
-control_metadata = sa.MetaData()
-
-
-def _text(name: str, **more: object) -> Column[str]:
-    return Column(name, Text, nullable=False, **more)  # type: ignore[arg-type]  # keywords as given
-
-
-def _time(name: str) -> Column[float]:
-    return Column(name, Float(53), nullable=False)
+from . import staff_schema as staff_schema  # so that whoever has the metadata has all of its tables
+from .columns import control_metadata as control_metadata
+from .columns import text as _text
+from .columns import time as _time
 
 
 def _to(column: str, table: str, other: str = "id") -> ForeignKeyConstraint:
@@ -54,6 +50,9 @@ organisations = sa.Table(
     _text("enrolment_url"),
     Column("policy_version", Integer, nullable=False),
     _text("clouds", server_default=sa.text("'[]'")),  # ids of cloud services whose programs may come in
+    Column(
+        "hours_per_week", Float(53), nullable=False, server_default=sa.text("1.0")
+    ),  # for looking after it
 )
 
 domains = sa.Table(
@@ -335,6 +334,7 @@ findings = sa.Table(
     _text("references"),
     _text("closing_reason"),
     _time("waived_until"),
+    _text("assignee", server_default=sa.text("''")),  # the id of a member of staff
     sa.UniqueConstraint("id"),
     sa.UniqueConstraint("organisation", "rule", "asset_kind", "asset_name"),
     _of_organisation(),
@@ -359,6 +359,42 @@ jobs = sa.Table(
     sa.UniqueConstraint("id"),
     _of_organisation(),
     sa.Index("jobs_to_claim", "state", "run_at"),
+)
+
+# What was planned to be done to a mail server or to Gambeson, and what came of it.
+actions = sa.Table(
+    "actions",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    _text("id", primary_key=True),
+    _text("kind"),
+    _text("target"),
+    _text("details"),
+    _text("state"),
+    _text("result"),
+    _text("reason"),
+    _text("planned_by"),
+    _time("planned_at"),
+    _text("approved_by"),
+    _time("approved_at"),
+    _time("changed_at"),
+    sa.UniqueConstraint("id"),
+    _of_organisation(),
+    sa.Index("actions_by_time", "organisation", "planned_at"),
+)
+
+action_journal = sa.Table(
+    "action_journal",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    _text("action", primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    _time("at"),
+    _text("by"),
+    _text("state"),
+    _text("note"),
+    _text("details"),
+    _to("action", "actions"),
 )
 
 audit = sa.Table(

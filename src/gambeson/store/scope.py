@@ -24,7 +24,7 @@ Where = sa.ColumnElement[bool]
 MAX_ROWS = 100_000
 
 
-def owner(table: sa.Table) -> sa.Column[str]:
+def owner(table: sa.FromClause) -> sa.ColumnElement[str]:
     """The column that says whose a row is."""
     return table.c.id if table is schema.organisations else table.c.organisation
 
@@ -45,18 +45,21 @@ class Scope:
         offset: int = 0,
     ) -> Sequence[sa.Row[Any]]:
         """The organisation's rows that fit."""
-        query = sa.select(table).where(owner(table) == self.organisation, *where).order_by(*order)
+        query = sa.select(table).where(self._mine(table), *where).order_by(*order)
         return self.conn.execute(query.limit(min(limit, MAX_ROWS)).offset(offset)).all()
 
     def one(self, table: sa.Table, *where: Where) -> sa.Row[Any] | None:
         """The organisation's row that fits, or None."""
-        query = sa.select(table).where(owner(table) == self.organisation, *where).limit(1)
+        query = sa.select(table).where(self._mine(table), *where).limit(1)
         return self.conn.execute(query).one_or_none()
 
     def highest(self, column: sa.Column[int]) -> int:
         """The largest value in the organisation's rows; 0 where there are none."""
-        query = sa.select(sa.func.max(column)).where(owner(column.table) == self.organisation)
+        query = sa.select(sa.func.max(column)).where(self._mine(column.table))
         return int(self.conn.execute(query).scalar() or 0)
+
+    def _mine(self, table: sa.FromClause) -> Where:
+        return owner(table) == self.organisation
 
 
 class Change(Scope):
@@ -71,7 +74,7 @@ class Change(Scope):
 
     def insert(self, table: sa.Table, taken: str = "", **values: Any) -> None:
         """Inserts a row of the organisation. ``taken`` is the sentence where its key is in use."""
-        row = values | {owner(table).name: self.organisation}
+        row = values | self._mark(table)
         self.touched = True
         try:
             self.conn.execute(sa.insert(table).values(**row))
@@ -82,9 +85,7 @@ class Change(Scope):
         """Updates the organisation's rows that fit; gives how many they were."""
         self.touched = True
         try:
-            done = self.conn.execute(
-                sa.update(table).where(owner(table) == self.organisation, *where).values(**values)
-            )
+            done = self.conn.execute(sa.update(table).where(self._mine(table), *where).values(**values))
         except IntegrityError as error:
             raise Conflict(taken or "This is already there.") from error
         return done.rowcount
@@ -92,7 +93,7 @@ class Change(Scope):
     def delete(self, table: sa.Table, *where: Where) -> int:
         """Deletes the organisation's rows that fit; gives how many they were."""
         self.touched = True
-        return self.conn.execute(sa.delete(table).where(owner(table) == self.organisation, *where)).rowcount
+        return self.conn.execute(sa.delete(table).where(self._mine(table), *where)).rowcount
 
     def audit(self, action: str, subject: str, **details: object) -> None:
         """Tells the audit log. ``details`` are plain JSON values and never a secret."""
@@ -102,26 +103,37 @@ class Change(Scope):
         """Says that this is no act to audit: a finding seen again, a job's progress."""
         self.touched = False
 
+    def _mark(self, table: sa.Table) -> dict[str, str]:
+        return {owner(table).name: self.organisation}
+
 
 @contextmanager
 def changing(database: Database, organisation: str, by: str, at: float) -> Iterator[Change]:
+    """One change to an organisation's things; see :func:`told`."""
+    with database.write(organisation) as conn:
+        change = Change(conn, organisation, by, at)
+        with told(change):
+            yield change
+
+
+@contextmanager
+def told(change: Change) -> Iterator[None]:
     """One change: the statements, their audit entries and the change counter, or nothing of it.
 
     The installation's row is locked first: changes happen one after the other, which is what a
     chain needs, and what makes look-before-insert safe.
     """
-    with database.write(organisation) as conn:
-        row = conn.execute(sa.select(schema.installation).with_for_update()).one()
-        change = Change(conn, organisation, by, at)
-        yield change
-        if change.touched and not change.entries:
-            raise RuntimeError("a change that does not tell the audit log")
-        tip = audit.append(conn, Tip(row.audit_count, row.audit_hash, row.name), change.entries)
-        conn.execute(
-            sa.update(schema.installation).values(
-                change_counter=row.change_counter + 1, audit_count=tip.count, audit_hash=tip.hash
-            )
+    conn = change.conn
+    row = conn.execute(sa.select(schema.installation).with_for_update()).one()
+    yield
+    if change.touched and not change.entries:
+        raise RuntimeError("a change that does not tell the audit log")
+    tip = audit.append(conn, Tip(row.audit_count, row.audit_hash, row.name), change.entries)
+    conn.execute(
+        sa.update(schema.installation).values(
+            change_counter=row.change_counter + 1, audit_count=tip.count, audit_hash=tip.hash
         )
+    )
 
 
 class Scoped:

@@ -12,6 +12,7 @@ from gambeson.model.organisation import Organisation
 
 from . import plain, schema
 from .accounts import Accounts
+from .actions import Actions
 from .audit import AuditEntry, entry
 from .authenticators import Authenticators
 from .binding_codes import BindingCodes
@@ -29,6 +30,7 @@ from .web_sessions import WebSessions
 
 MAX_DOMAINS = 1_000
 MAX_CLOUDS = 100
+MAX_HOURS = 168.0  # a week has no more
 
 
 class OrganisationStore(Scoped):
@@ -51,6 +53,7 @@ class OrganisationStore(Scoped):
         self.sealed = SealedBoxes(control, id)
         self.findings = Findings(control, id)
         self.jobs = Jobs(control, id)
+        self.actions = Actions(control, id)
         self.events = Events(events, id)
 
     def get(self) -> Organisation:
@@ -74,6 +77,24 @@ class OrganisationStore(Scoped):
                 change.update(schema.organisations, taken=taken, **values)
             change.audit("organisation.changed", self.id, **values)
             return organisation_of(change)
+
+    def hours(self) -> float:
+        """The hours a week that somebody has for its mail. Raises NotFound."""
+        with self._reading() as scope:
+            row = scope.one(schema.organisations)
+        if row is None:
+            raise NotFound("The organisation is not there any more: see gambeson org list.")
+        return float(row.hours_per_week)
+
+    def set_hours(self, hours: float, *, by: str, at: float) -> float:
+        """Sets them: 0 up to 168. Raises BadValue, NotFound."""
+        if not 0 <= hours <= MAX_HOURS:  # not a number is neither
+            raise BadValue(f"A week has between 0 and {MAX_HOURS:.0f} hours.")
+        with self._changing(by, at) as change:
+            organisation_of(change)
+            change.update(schema.organisations, hours_per_week=float(hours))
+            change.audit("organisation.hours-set", self.id, hours=float(hours))
+        return float(hours)
 
     def add_domain(self, domain: str, *, by: str, at: float) -> Organisation:
         """Adds a mail domain. Raises BadValue, Conflict where an organisation has it already."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gambeson.console.portal.agents import browser
+from gambeson.console.web.agents import browser
 from gambeson.console.portal.texts import load_texts
 
 MOZILLA = "Mozilla/5.0"

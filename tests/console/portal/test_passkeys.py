@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.portal.soft_authenticator import BE, BS, UP, UV, Lies, SoftAuthenticator, b64, lying, unb64
-from gambeson.console.portal import passkeys
-from gambeson.console.portal.passkeys import (
+from gambeson.console.web import passkeys
+from gambeson.console.web.passkeys import (
     REGISTRATION,
     SIGN_IN,
     SIGNED,

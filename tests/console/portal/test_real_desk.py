@@ -68,7 +68,7 @@ class Real:
         return await self.answer_desk(message)
 
     async def keeper(self, message: m.Message) -> m.Message:
-        return self.core.answer("console", "console", message, self.clock.now)
+        return self.core.answer("portal", "portal", message, self.clock.now)
 
     async def check_password(self, person: Person, password: str) -> bool:
         return person.known and password == PASSWORD

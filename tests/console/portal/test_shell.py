@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from console.portal.browser import FORM, ORIGIN, Browser, World, enrol_totp
 from gambeson.console.portal.app import ROUTES
-from gambeson.console.portal.visit import MAX_BODY, MAX_COOKIES, ProblemError, read_cookies, read_fields
+from gambeson.console.web.visit import MAX_BODY, MAX_COOKIES, ProblemError, read_cookies, read_fields
 
 WORLD = World()
 POSTS = [r.path for r in ROUTES if r.method == "POST"]

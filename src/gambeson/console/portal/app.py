@@ -20,6 +20,16 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
+from gambeson.console.web.shell import Receive, Scope, Send, Shell
+from gambeson.console.web.visit import (
+    MAX_BODY,
+    MAX_QUERY,
+    ProblemError,
+    Reply,
+    Visit,
+    read_cookies,
+    read_fields,
+)
 from gambeson.guard.core.throttle import ThrottleLimits
 from gambeson.guard.core.web.clients import load_clients
 from gambeson.process.messages import Message
@@ -35,11 +45,9 @@ from .profile import Signer
 from .routing import PageRoute
 from .services import ElsewhereError, Services
 from .settings import PortalSettings
-from .shell import Receive, Scope, Send, Shell
 from .steps import Steps
 from .texts import load_texts
 from .throttling import Throttling
-from .visit import MAX_BODY, MAX_QUERY, ProblemError, Reply, Visit, read_cookies, read_fields
 
 ROUTES = (
     *sign_in.ROUTES,
@@ -76,7 +84,7 @@ class PortalApp:
             request_max_body_size=MAX_BODY,
             logging_config=None,
         )
-        self._shell = Shell(inner, services.settings, self._error_body)
+        self._shell = Shell(inner, services.settings.gate, self._error_body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from gambeson.console.web.visit import MAX_BODY, MAX_FIELDS
 from gambeson.guard.core.web.clients import SetUp, load_clients
 
 from .app import FORM, ROUTES
 from .programs import OTHER
-from .visit import MAX_BODY, MAX_FIELDS
 
 # Characters at most. Longer is 400.
 _SHORT, _PATH, _TYPED, _CREDENTIAL = 512, 2048, 4096, 32768

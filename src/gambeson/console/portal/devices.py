@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
+from gambeson.console.web.qr import svg
+from gambeson.console.web.visit import ProblemError, Reply, Visit, go
 from gambeson.model import device_secret
 from gambeson.process.messages import Published
 from gambeson.process.portal_messages import DeviceAdd, DeviceEnd, OwnDevice, Person, SessionRow
@@ -16,10 +18,8 @@ from gambeson.process.portal_messages import DeviceAdd, DeviceEnd, OwnDevice, Pe
 from . import profile, programs, sessions
 from .backend import BackendGoneError, DeniedError, ask
 from .links import Setup
-from .qr import svg
 from .routing import get, post
 from .services import Services
-from .visit import ProblemError, Reply, Visit, go
 
 MAX_NAME = 60
 IDENTITY_PASSWORD_OCTETS = 9

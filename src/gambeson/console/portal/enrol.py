@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+from gambeson.console.web.visit import ProblemError, Reply, Visit, go
 from gambeson.process.messages import Message
 from gambeson.process.portal_messages import BINDING_CONTEXT, BindingCodeUse
 
@@ -18,7 +19,6 @@ from .routing import get, post
 from .services import Services
 from .sign_in import MAX_ADDRESS, first_step, open_step, refused, wanted
 from .steps import Purpose
-from .visit import ProblemError, Reply, Visit, go
 
 
 async def show(s: Services, visit: Visit) -> Reply:

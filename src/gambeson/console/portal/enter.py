@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gambeson.console.web.visit import ProblemError, Reply, Visit, go
 from gambeson.model import device_secret
 from gambeson.process.portal_messages import SessionRow
 
@@ -10,7 +11,6 @@ from .routing import get, post
 from .services import Services
 from .sign_in import MAX_PASSWORD, NOBODY, wanted
 from .target import Target
-from .visit import ProblemError, Reply, Visit, go
 
 
 async def enter(s: Services, visit: Visit) -> Reply:

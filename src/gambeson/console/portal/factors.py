@@ -5,19 +5,19 @@ from __future__ import annotations
 
 import secrets
 
+from gambeson.console.web.passkeys import PasskeyError
+from gambeson.console.web.qr import svg
+from gambeson.console.web.visit import STEP, ProblemError, Reply, Visit, cookie, go
 from gambeson.model.access import Rung
 from gambeson.process.messages import Message
 from gambeson.process.portal_messages import Authenticator, Person, RemoveAuthenticator, SessionRow
 
 from . import proofs, sessions
 from .backend import DeniedError, ask
-from .passkeys import PasskeyError
-from .qr import svg
 from .routing import get, post
 from .second import under_way
 from .services import Services
 from .steps import Purpose, Step
-from .visit import STEP, ProblemError, Reply, Visit, cookie, go
 
 BOTH = (Purpose.ENROL, Purpose.FACTOR)
 

@@ -10,8 +10,8 @@ from importlib.resources import files
 
 import jinja2
 
-from .agents import browser
-from .texts import Catalogue
+from gambeson.console.web.agents import browser
+from gambeson.console.web.texts import Catalogue
 
 _KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 
@@ -34,7 +34,8 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self.static = {f.name: f.read_bytes() for f in files(__package__).joinpath("static").iterdir()}
+        folders = (files(package).joinpath("static") for package in (__package__, "gambeson.console.web"))
+        self.static = {f.name: f.read_bytes() for folder in folders for f in folder.iterdir()}
         self.environment.filters["moment"] = moment
         self.environment.filters["browser"] = partial(browser, texts=texts)
         self.environment.globals.update(

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gambeson.console.web.texts import Catalogue
 from gambeson.guard.core.web.clients import Client, SetUp, load_clients
 from gambeson.model.access import DoorKind
 from gambeson.model.asset import CredentialKind
 
 from .settings import MailService, PortalSettings
-from .texts import Catalogue
 
 OTHER = "other"
 OTHER_STEPS = 3

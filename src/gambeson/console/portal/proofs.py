@@ -12,6 +12,13 @@ from dataclasses import dataclass
 
 import pyotp
 
+from gambeson.console.web.passkeys import (
+    Asked,
+    PasskeyError,
+    check_registration,
+    check_sign_in,
+    credential_id,
+)
 from gambeson.model.access import Rung
 from gambeson.process.keeper_messages import SealAsk
 from gambeson.process.messages import Message, Octets
@@ -30,7 +37,6 @@ from gambeson.process.portal_messages import (
 
 from . import codewords
 from .backend import DeniedError, ask, ask_keeper
-from .passkeys import Asked, PasskeyError, check_registration, check_sign_in, credential_id
 from .services import Services
 from .steps import Step
 

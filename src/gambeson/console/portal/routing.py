@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from gambeson.console.web.visit import Reply, Visit
+
 from .services import Services
-from .visit import Reply, Visit
 
 Handler = Callable[[Services, Visit], Awaitable[Reply]]
 

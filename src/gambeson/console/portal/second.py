@@ -6,16 +6,17 @@ account and source, apart from guesses at passwords.
 
 from __future__ import annotations
 
+from gambeson.console.web import passkeys
+from gambeson.console.web.passkeys import PasskeyError
+from gambeson.console.web.visit import STEP, ProblemError, Reply, Visit, cookie, forget, go
 from gambeson.process.portal_messages import Person, PersonAsk
 
-from . import passkeys, proofs, sessions
+from . import proofs, sessions
 from .backend import ask
-from .passkeys import PasskeyError
 from .proofs import Proof
 from .routing import get, post
 from .services import ElsewhereError, Services
 from .steps import CHALLENGE_OCTETS, MAX_TRIES, Purpose, Step
-from .visit import STEP, ProblemError, Reply, Visit, cookie, forget, go
 
 BACK = {"device": "/devices/new", "factor": "/factors/new", "factors": "/factors", "": "/"}
 

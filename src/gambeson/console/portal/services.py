@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gambeson.console.web.texts import Catalogue
+
 from .backend import Backend
 from .box import Boxes
 from .codes import Codes
 from .links import Links
 from .settings import PortalSettings
 from .steps import Steps
-from .texts import Catalogue
 from .throttling import Throttling
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 
+from gambeson.console.web.visit import BOX, SESSION, STEP, Visit, cookie, forget
 from gambeson.model.access import Rung
 from gambeson.process.messages import Message
 from gambeson.process.portal_messages import (
@@ -27,7 +28,6 @@ from . import box
 from .backend import DeniedError, ask
 from .services import ElsewhereError, Services
 from .steps import Step
-from .visit import BOX, SESSION, STEP, Visit, cookie, forget
 
 COOKIE_OCTETS = 32
 MAX_AGENT = 200

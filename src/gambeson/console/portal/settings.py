@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from gambeson.console.web.shell import Gate
+
 
 @dataclass(frozen=True, slots=True)
 class ApplicationHost:
@@ -83,6 +85,11 @@ class PortalSettings:
     def rp_id(self) -> str:
         """The relying party id of passkeys: the host name without its port."""
         return self.host.partition(":")[0]
+
+    @property
+    def gate(self) -> Gate:
+        """What holds for every request: forms may lead to the applications."""
+        return Gate(self.origin, self.body_seconds, tuple(a.host for a in self.applications))
 
     def application(self, host: str) -> ApplicationHost | None:
         """The application with exactly this host and port."""

@@ -9,18 +9,18 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from gambeson.console.web.passkeys import PasskeyError
+from gambeson.console.web.visit import BOX, STEP, ProblemError, Reply, Visit, cookie, go
 from gambeson.model import device_secret
 from gambeson.model.address import canonical
 from gambeson.process.portal_messages import Person, PersonAsk
 
 from . import box, proofs, sessions
 from .backend import ask
-from .passkeys import PasskeyError
 from .routing import get, post
 from .services import Services
 from .steps import Purpose, Step
 from .target import Target, read_target
-from .visit import BOX, STEP, ProblemError, Reply, Visit, cookie, go
 
 MAX_ADDRESS = 320
 MAX_PASSWORD = box.MAX_PASSWORD

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gambeson.console.web.visit import BOX, SESSION, STEP, ProblemError, Reply, Visit, forget, go
 from gambeson.process.messages import Message, Published
 from gambeson.process.portal_messages import DeviceEnd, OwnDevice, OwnThings, SessionEnd, SessionRow, Things
 
@@ -9,7 +10,6 @@ from . import sessions
 from .backend import ask
 from .routing import get, post
 from .services import Services
-from .visit import BOX, SESSION, STEP, ProblemError, Reply, Visit, forget, go
 
 SAID = ("device-ended", "session-ended", "others-ended", "alarm")
 SHOWN_SIGN_INS = 50

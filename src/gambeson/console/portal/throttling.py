@@ -15,6 +15,7 @@ import hmac
 from collections.abc import Callable
 from hashlib import blake2b
 
+from gambeson.console.web.visit import KNOWN, Visit, cookie
 from gambeson.guard.core.counters import Buckets
 from gambeson.guard.core.networks import source_prefix
 from gambeson.guard.core.throttle import Throttle, ThrottleLimits
@@ -23,7 +24,6 @@ from gambeson.model.snapshot import Snapshot, SnapshotIndex
 from gambeson.process.portal_messages import Person
 
 from .settings import PortalSettings
-from .visit import KNOWN, Visit, cookie
 
 KNOWN_SECONDS = 180 * 86400.0
 _PERSON = b"gam-known-brows"  # 16 octets at most

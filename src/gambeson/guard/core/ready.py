@@ -68,7 +68,7 @@ _LIBRARIES = (
     "nagios",
     "check_",
 )
-_IN_EVERY_MODE = frozenset(name for name, _ in HARD) | {QUARANTINE}
+IN_EVERY_MODE = frozenset(name for name, _ in HARD) | {QUARANTINE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,24 +132,24 @@ class _Group:
 
 def ready(events: Iterable[Event], index: SnapshotIndex, now: float, organisation: str = "") -> Readiness:
     """Whom enforcement would stop. ``organisation`` (an id) restricts; empty looks at all of the snapshot."""
-    enforced = _enforced(index)
+    strict = enforced(index)
     groups: dict[tuple[str, str, str, str], _Group] = {}
     looked_at = unreadable = 0
     for event in events:
         if event.kind != ALLOWED or (organisation and event.organisation != organisation):
             continue
         looked_at += 1
-        request = _request(event, index)
+        request = request_of(event, index)
         if request is None:
             unreadable += 1
             continue
         at = event.at + WEEK * max(0, ceil((now - event.at) / WEEK))
-        decision = decide(request, enforced, at, max_age=inf)
-        if decision.passes or decision.rule in _IN_EVERY_MODE:
+        decision = decide(request, strict, at, max_age=inf)
+        if decision.passes or decision.rule in IN_EVERY_MODE:
             continue
         account = index.account.get(request.identity.account)
         name = account.address if account is not None else request.identity.claimed or NOBODY
-        group = groups.setdefault((name, event.device, event.door, _program(event)), _Group())
+        group = groups.setdefault((name, event.device, event.door, program_of(event)), _Group())
         group.times.append(event.at)
         group.sources.add(event.source)
         group.cloud = request.cloud or group.cloud
@@ -162,12 +162,13 @@ def ready(events: Iterable[Event], index: SnapshotIndex, now: float, organisatio
     return Readiness(tuple(stopped), looked_at, unreadable)
 
 
-def _enforced(index: SnapshotIndex) -> SnapshotIndex:
+def enforced(index: SnapshotIndex) -> SnapshotIndex:
+    """The same with every mode at enforce and no bypass."""
     policies = tuple(replace(p, modes=()) for p in index.snapshot.policies)
     return SnapshotIndex(replace(index.snapshot, policies=policies, bypass_until=()))
 
 
-def _request(event: Event, index: SnapshotIndex) -> AccessRequest | None:
+def request_of(event: Event, index: SnapshotIndex) -> AccessRequest | None:
     """What was asked then, or None where the event does not say."""
     try:
         door, rung = DoorKind(event.door), Rung.from_word(str(event.data.get("rung", "nothing")))
@@ -202,7 +203,7 @@ def _reasons(event: Event) -> tuple[str, ...]:
     return tuple(word for word in said if isinstance(word, str)) if isinstance(said, list) else ()
 
 
-def _program(event: Event) -> str:
+def program_of(event: Event) -> str:
     """The program by its name where it is a known one, else what the client calls itself: IMAP ID, user agent, or the
     name it said HELO with."""
     for key in ("program", "user_agent", "helo"):

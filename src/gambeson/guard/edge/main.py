@@ -21,7 +21,7 @@ from gambeson.guard.core.web.grammar import load_grammars
 from gambeson.guard.core.web.shields import load_shields
 from gambeson.model.snapshot import SnapshotIndex
 from gambeson.process.child import Birth, Life, Peer
-from gambeson.process.family import CONSOLE, KEEPER, WORKER
+from gambeson.process.family import KEEPER, PORTAL, WORKER
 from gambeson.process.keeper_client import DoorKeeper, KeeperGone, KeeperRefused
 from gambeson.process.messages import KillAsk, SessionInfo
 from gambeson.process.worker_link import WorkerLink
@@ -71,8 +71,8 @@ async def _live(birth: Birth, settings: DoorSettings, rules: WebRules) -> int:
     async with birth.attend() as life:
         keeper = DoorKeeper(_peer(birth, KEEPER).sock)
         process = DoorProcess(birth.name, settings, keeper, _peer(birth, WORKER))
-        console = next((peer for peer in birth.peers.values() if peer.role == CONSOLE), None)
-        process.open_web(rules, PortalLink(console.sock) if console is not None else None)
+        portal = next((peer for peer in birth.peers.values() if peer.role == PORTAL), None)
+        process.open_web(rules, PortalLink(portal.sock) if portal is not None else None)
         try:
             await process.serve(life, birth)
         except TimeoutError:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from console.portal.soft_authenticator import b64
-from gambeson.console.portal.passkeys import Asked, PasskeyError, check_sign_in, sign_in_options
+from gambeson.console.web.passkeys import Asked, PasskeyError, check_sign_in, sign_in_options
 from gambeson.guard.core.walk import Ask, Kind, Outcome, Record, Reply, Role
 from gambeson.guard.core.walk_http import Heard, judge
 from gambeson.guard.core.walk_http_past import PastTheDoors

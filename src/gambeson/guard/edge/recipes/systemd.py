@@ -59,7 +59,7 @@ WantedBy=multi-user.target
             ("doors", "the doors"),
             ("keeper", "the keeper"),
             ("worker", "the worker, owner of the databases"),
-            ("console", "the console"),
+            ("console", "the portal"),
         )
     )
     head = "# /etc/sysusers.d/gambeson.conf, then: systemd-sysusers\n"

@@ -10,7 +10,7 @@ from gambeson.model.web import Product, Site
 
 @dataclass(frozen=True, slots=True)
 class Portal:
-    """``host`` is its name, ``origin`` as browsers write it (``https://HOST[:PORT]``), ``endpoint`` where the console
+    """``host`` is its name, ``origin`` as browsers write it (``https://HOST[:PORT]``), ``endpoint`` where its process
     process serves it."""
 
     host: str

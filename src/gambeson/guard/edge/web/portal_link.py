@@ -1,4 +1,4 @@
-"""A door's questions to the portal: over the channel to the console, which never speaks first."""
+"""A door's questions to the portal: over the channel to its process, which never speaks first."""
 
 from __future__ import annotations
 

@@ -2,20 +2,23 @@
 
 Rules:
 
-- The Host header is the portal's, with or without its port (the door knows that one). Methods are GET, HEAD and POST.
-- A POST comes from a page of ours: Origin is exactly the portal's, or, where a browser sent none, Sec-Fetch-Site says
-  same-origin. Anything else is 403 (W3C Fetch Metadata; RFC 6454). A form has at most ``MAX_BODY`` octets, and
-  comes within ``body_seconds``: who sends it by drops takes nobody else's place.
+- The Host header is the application's, with or without its port (a door knows that one). Methods are GET, HEAD and
+  POST.
+- A POST comes from a page of ours: Origin is exactly the application's, or, where a browser sent none,
+  Sec-Fetch-Site says same-origin. Anything else is 403 (W3C Fetch Metadata; RFC 6454). A form has at most ``MAX_BODY``
+  octets, and comes within ``body_seconds``: who sends it by drops takes nobody else's place.
 - Every answer carries the security headers, an error too. Nothing is cached but the static files.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-from .settings import PortalSettings
 from .visit import MAX_BODY, MAX_QUERY
 
 Scope = MutableMapping[str, Any]
@@ -28,12 +31,47 @@ ErrorPage = Callable[[int], bytes]
 METHODS = ("GET", "HEAD", "POST")
 
 
-def security_headers(settings: PortalSettings) -> list[tuple[bytes, bytes]]:
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What the shell must know of its application. ``origin`` as browsers send it; ``forms`` are the hosts besides
+    itself that a form may lead to; ``images`` further sources of pictures; ``free`` the beginning of the paths that
+    prove who asks in each request (a token, no cookie): there any method may come, from anywhere; ``long`` the
+    beginnings of paths whose forms may have ``long_body`` octets."""
+
+    origin: str
+    body_seconds: float = 10.0
+    forms: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    free: str = ""
+    long: tuple[str, ...] = ()
+    long_body: int = MAX_BODY
+
+    @property
+    def host(self) -> str:
+        """The Host header that belongs to the origin."""
+        return self.origin.removeprefix("https://")
+
+    @property
+    def name(self) -> str:
+        """The host name without its port."""
+        return self.host.partition(":")[0]
+
+    def body(self, path: str) -> int:
+        """The most octets that a request for this path may bring."""
+        return self.long_body if self.long and path.startswith(self.long) else MAX_BODY
+
+    def is_free(self, path: str) -> bool:
+        """Whether this path proves in each request who asks."""
+        return bool(self.free) and path.startswith(self.free)
+
+
+def security_headers(gate: Gate) -> list[tuple[bytes, bytes]]:
     """The headers of every answer. ``form-action`` names the applications, because browsers follow it through the
     redirect after a form."""
-    forms = " ".join(["'self'", *(f"https://{a.host}" for a in settings.applications)])
+    forms = " ".join(["'self'", *(f"https://{host}" for host in gate.forms)])
+    images = " ".join(["'self'", *gate.images])
     policy = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src {images}; connect-src 'self'; "
         f"form-action {forms}; base-uri 'none'; frame-ancestors 'none'"
     )
     return [
@@ -56,9 +94,9 @@ def security_headers(settings: PortalSettings) -> list[tuple[bytes, bytes]]:
 class Shell:
     """The outermost application."""
 
-    def __init__(self, inner: Application, settings: PortalSettings, error_page: ErrorPage) -> None:
-        self._inner, self._settings, self._error_page = inner, settings, error_page
-        self._headers = security_headers(settings)
+    def __init__(self, inner: Application, gate: Gate, error_page: ErrorPage) -> None:
+        self._inner, self._gate, self._error_page = inner, gate, error_page
+        self._headers = security_headers(gate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI)."""
@@ -69,8 +107,8 @@ class Shell:
             await self._refuse(status, scope, send)
             return
         try:
-            async with asyncio.timeout(self._settings.body_seconds):
-                body = await _body(receive)
+            async with asyncio.timeout(self._gate.body_seconds):
+                body = await _body(receive, self._gate.body(scope["path"]))
         except _TooMuchError:
             await self._refuse(413, scope, send)
             return
@@ -87,7 +125,7 @@ class Shell:
         async def receive_again() -> Event:
             nonlocal given
             if given:
-                return {"type": "http.disconnect"}
+                return await receive()  # that the browser left, which an answer without an end must hear
             given = True
             return {"type": "http.request", "body": body, "more_body": False}
 
@@ -108,30 +146,36 @@ class Shell:
     def _judge(self, scope: Scope) -> int:
         """0 where a page may answer, else the status of the refusal."""
         headers: list[tuple[bytes, bytes]] = scope["headers"]
-        if scope["method"] not in METHODS:
+        free = self._gate.is_free(scope["path"])
+        if scope["method"] not in METHODS and not free:
             return 405
         host = _only(headers, b"host")
-        if host is None or host.decode("latin-1") not in (self._settings.host, self._settings.rp_id):
+        if host is None or host.decode("latin-1") not in (self._gate.host, self._gate.name):
             return 421
         if len(scope.get("query_string", b"")) > MAX_QUERY:
             return 414
-        if scope["method"] == "POST":
-            if not self._from_ourselves(headers):
-                return 403
-            length = _only(headers, b"content-length")
-            if length is not None and (not length.isdigit() or int(length[:20]) > MAX_BODY):
-                return 413
+        if scope["method"] == "POST" and not free and not self._from_ourselves(headers):
+            return 403
+        length = _only(headers, b"content-length")
+        most = self._gate.body(scope["path"])
+        if length is not None and (not length.isdigit() or int(length[:20]) > most):
+            return 413
         return 0
 
     def _from_ourselves(self, headers: list[tuple[bytes, bytes]]) -> bool:
         if any(name == b"origin" for name, _ in headers):
-            return _only(headers, b"origin") == self._settings.origin.encode()
+            return _only(headers, b"origin") == self._gate.origin.encode()
         return _only(headers, b"sec-fetch-site") == b"same-origin"
 
     async def _refuse(self, status: int, scope: Scope, send: Send) -> None:
-        body = self._error_page(status)
+        kind, body = b"text/html; charset=utf-8", b""
+        if self._gate.is_free(scope["path"]):  # a program asks: RFC 9457
+            problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+            kind, body = b"application/problem+json", json.dumps(problem).encode()
+        else:
+            body = self._error_page(status)
         headers = [
-            (b"content-type", b"text/html; charset=utf-8"),
+            (b"content-type", kind),
             (b"content-length", str(len(body)).encode()),
         ]
         if status == 408:
@@ -146,7 +190,7 @@ class _TooMuchError(Exception):
     pass
 
 
-async def _body(receive: Receive) -> bytes | None:
+async def _body(receive: Receive, most: int) -> bytes | None:
     parts, size = [], 0
     while True:
         event = await receive()
@@ -154,7 +198,7 @@ async def _body(receive: Receive) -> bytes | None:
             return None
         part = event.get("body", b"")
         size += len(part)
-        if size > MAX_BODY:
+        if size > most:
             raise _TooMuchError
         parts.append(part)
         if not event.get("more_body", False):

@@ -31,7 +31,8 @@ class ProblemError(Exception):
 @dataclass(frozen=True, slots=True)
 class Visit:
     """One request. ``source`` is the browser's address as the door saw it, ``at`` the time in seconds since 1970.
-    ``path`` has the parts of the path that the route names."""
+    ``path`` has the parts of the path that the route names, ``languages`` is what the browser asks for
+    (Accept-Language), ``partial``: a script wants a part of the page only, ``files`` are those of a form."""
 
     method: str
     source: str
@@ -41,6 +42,9 @@ class Visit:
     query: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] = field(default_factory=dict)
     cookies: Mapping[str, str] = field(default_factory=dict)
+    languages: str = ""
+    partial: bool = False
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Visit({self.method}, {self.source!r})"

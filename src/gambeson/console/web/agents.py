@@ -32,8 +32,8 @@ def browser(agent: str, texts: Catalogue) -> str:
     """The browser and its system; what it said itself, cut, where that names neither."""
     name, system = _first(_BROWSERS, agent), _first(_SYSTEMS, agent)
     if name and system:
-        return texts("home.browser-on", browser=name, system=system)
-    return name or " ".join(agent.split())[:MAX_SHOWN] or texts("home.browser-unknown")
+        return texts("agent.on", browser=name, system=system)
+    return name or " ".join(agent.split())[:MAX_SHOWN] or texts("agent.unknown")
 
 
 def _first(known: tuple[tuple[str, str], ...], agent: str) -> str:

@@ -1,0 +1,1 @@
+"""What portal and console share: requests and answers, texts, passkeys, the outermost checks of every request."""

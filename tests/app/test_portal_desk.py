@@ -694,14 +694,14 @@ def test_whatever_is_asked_gets_an_answer(world: World, message: Message) -> Non
 # -- through the worker --------------------------------------------------------------------------------
 
 
-def test_the_console_reaches_the_desk_and_the_doors_hear_of_it(world: World, tmp_path: Path) -> None:
+def test_the_portal_reaches_the_desk_and_the_doors_hear_of_it(world: World, tmp_path: Path) -> None:
     async def main() -> None:
         worker = Worker(WorkerStore(world.store, ()), tmp_path, clock=lambda: world.now)
         ours, theirs = pair()
         held: list[SnapshotIndex] = []
         link = WorkerLink(theirs, "doors.1.0", on_snapshot=held.append)
         console_end, portal_end = pair()
-        await worker.start([Peer("doors.1.0", "doors", ours), Peer("console", "console", console_end)])
+        await worker.start([Peer("doors.1.0", "doors", ours), Peer("portal", "portal", console_end)])
         portal = Channel(portal_end, Done, lambda *_: None, name="the worker", take_fds=False)
         find = p.SessionFind(at=0.0, secret=COOKIE)
         with pytest.raises(ChannelRefused) as refused:

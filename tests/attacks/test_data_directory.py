@@ -21,7 +21,7 @@ from gambeson.store.control import Store
 from gambeson.store.errors import StoreUnreachable
 
 WORKER = "64112"
-USERS = {"worker": WORKER, "doors": "64110", "keeper": "64111", "console": "64113"}
+USERS = {"worker": WORKER, "doors": "64110", "keeper": "64111", "portal": "64113", "console": WORKER}
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 

@@ -61,7 +61,7 @@ def test_every_command_has_a_schema_and_every_schema_a_use() -> None:
     assert sorted(TABLE) == sorted(commands())
     used = {name for names in TABLE.values() for name in names}
     inside = set(re.findall(r'"([a-z-]+\.json)#', json.dumps(CONTENTS)))
-    assert used | inside | {"health.json", "problem.json"} == set(CONTENTS)
+    assert used | inside | {"health.json", "problem.json", "report.json"} == set(CONTENTS)
 
 
 @pytest.mark.parametrize("name", CONTENTS)
@@ -287,6 +287,21 @@ def test_audit(tried: Tried) -> None:
     out = tried.folder / "audit.jsonl"
     tried("audit export", "--out", str(out))
     assert tried("audit verify", "--head", str(out))["faults"] == []
+
+
+def test_staff(tried: Tried) -> None:
+    console = tried.gambeson.ready["console"]
+    assert tried("staff add", "Tom", "--role", "auditor", "--everywhere")["link"].startswith(
+        f"{console}/welcome/"
+    )
+    tried("staff grant", "Tom", "--role", "responder", "--everywhere", "--until", "7d")
+    tried("staff withdraw", "Tom", "--role", "responder", "--everywhere")
+    tried("staff list")
+    tried("staff link", "Tom")
+    tried("staff disable", "Tom")
+    tried("staff enable", "Tom")
+    tried("staff codes", "--new")
+    tried("staff remove", "Tom")
 
 
 def test_backup_and_restore(tried: Tried) -> None:

@@ -28,6 +28,7 @@ from gambeson.app.publishing import build_snapshot
 from gambeson.console.admin.app import ConsoleApp, make_console
 from gambeson.console.admin.sessions import SESSION
 from gambeson.console.office import Facts, Listening, World
+from gambeson.console.works import Works
 from gambeson.model.access import DoorKind
 from gambeson.model.event import Event
 from gambeson.model.server import Endpoint, MailServer
@@ -106,6 +107,7 @@ class Lab:
             build=self.build,
             clock=self.clock,
             random=self.random,
+            works=Works(self.random, self.clock),
         )
         self.app: ConsoleApp = make_console(self.world)
 
@@ -115,6 +117,7 @@ class Lab:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.world.works.close()
         self._keeper.close()
         self._worker.close()
         self._thread.join(10)
@@ -209,6 +212,7 @@ class Browser:
     source: str = "192.0.2.7"
     cookies: dict[str, str] = field(default_factory=dict)
     language: str = "en"
+    stays: bool = False  # until it has all of an answer; else it leaves when it has sent its question
 
     def send(
         self, method: str, path: str, body: bytes = b"", headers: Iterable[tuple[str, str]] = ()
@@ -234,7 +238,7 @@ class Browser:
             "server": ("localhost", 8443),
             "state": {},
         }
-        answer = asyncio.run(_serve(self.app, scope, body))
+        answer = asyncio.run(_serve(self.app, scope, body, self.stays))
         for value in [v for k, v in answer.headers if k == "set-cookie"]:
             self._take(value)
         return answer
@@ -277,19 +281,23 @@ class Browser:
             self.cookies[name] = text
 
 
-async def _serve(app: Any, scope: dict[str, Any], body: bytes) -> Answer:
+async def _serve(app: Any, scope: dict[str, Any], body: bytes, stays: bool = False) -> Answer:
     sent: list[dict[str, Any]] = []
-    given = False
+    given, over = False, asyncio.Event()
 
     async def receive() -> dict[str, Any]:
         nonlocal given
         if given:
+            if stays:
+                await over.wait()
             return {"type": "http.disconnect"}
         given = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(event: dict[str, Any]) -> None:
         sent.append(event)
+        if event["type"] == "http.response.body" and not event.get("more_body", False):
+            over.set()
 
     await app(scope, receive, send)
     start = sent[0]

@@ -1,4 +1,4 @@
-"""The console's health page over real TLS: what it says, what it refuses, which headers it carries."""
+"""The console over real TLS: its health report, what it refuses, which headers it carries."""
 
 from __future__ import annotations
 
@@ -9,41 +9,46 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from console.lab import Lab
+from gambeson.console.admin.app import make_console
+from gambeson.console.admin.open_routes import open_routes
 from gambeson.console.health import Health, Line
 from gambeson.console.serve import ConsoleServer
 from gambeson.playground import certificate
 
 
 class Console:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lab: Lab) -> None:
         self.lines = (Line("doors", "ok", "7 listeners open"), Line("<b>", "ok", "a & b"))
         self.ca, cert, key = certificate.ensure(folder, datetime.now(UTC))
-        self.server = ConsoleServer(self.measure, cert, key)
-        self.server.load()
         sock = socket.create_server(("127.0.0.1", 0))
         self.port = sock.getsockname()[1]
+        lab.world.facts = replace(lab.world.facts, origin=f"https://localhost:{self.port}")
+        self.server = ConsoleServer(make_console(lab.world, open_routes(lab.world, self.measure)), cert, key)
+        self.server.load()
         self.thread = threading.Thread(target=lambda: asyncio.run(self.server.serve(sock)), daemon=True)
         self.thread.start()
 
-    async def measure(self) -> Health:
+    def measure(self) -> Health:
         return Health("0.1.0", "2026-11-24T12:00:00Z", self.lines)
 
-    def ask(self, method: str, path: str) -> tuple[http.client.HTTPResponse, str]:
+    def ask(self, method: str, path: str, accept: str = "*/*") -> tuple[http.client.HTTPResponse, str]:
         context = ssl.create_default_context(cafile=str(self.ca))
         client = http.client.HTTPSConnection("localhost", self.port, context=context, timeout=10)
-        client.request(method, path)
+        client.request(method, path, headers={"accept": accept})
         response = client.getresponse()
         return response, response.read().decode()
 
 
 @pytest.fixture
-def console(tmp_path: Path) -> Iterator[Console]:
-    running = Console(tmp_path)
+def console(tmp_path: Path, lab: Lab) -> Iterator[Console]:
+    running = Console(tmp_path, lab)
     yield running
     running.server.stop()
     running.thread.join(10)
@@ -51,7 +56,7 @@ def console(tmp_path: Path) -> Iterator[Console]:
 
 
 def test_the_page_says_what_was_measured_and_escapes_it(console: Console) -> None:
-    response, text = console.ask("GET", "/")
+    response, text = console.ask("GET", "/health", "text/html")
     assert response.status == 200
     assert "The doors stand." in text
     assert "&lt;b&gt;" in text
@@ -67,16 +72,14 @@ def test_a_failed_line_makes_the_answer_503(console: Console) -> None:
     assert json.loads(text)["state"] == "failed"
 
 
-@pytest.mark.parametrize("path", ["/api/v1/accounts", "/api", "/api/v1/openapi.json"])
-def test_the_api_answers_401_and_never_a_redirect(console: Console, path: str) -> None:
-    for method in ("GET", "POST", "DELETE"):
-        response, text = console.ask(method, path)
-        assert response.status == 401
-        assert json.loads(text)["status"] == 401
-        assert response.getheader("location") is None
+def test_who_is_not_signed_in_is_led_to_the_sign_in_and_sees_nothing(console: Console) -> None:
+    response, text = console.ask("GET", "/")
+    assert (response.status, text) == (303, "")
+    assert response.getheader("location") == "/sign-in"
 
 
-def test_it_takes_no_input(console: Console) -> None:
-    assert console.ask("POST", "/")[0].status == 405
+def test_it_takes_nothing_from_strangers(console: Console) -> None:
+    assert console.ask("POST", "/")[0].status == 403
+    assert console.ask("PUT", "/me")[0].status == 405
     assert console.ask("GET", "/../etc/passwd")[0].status == 404
-    assert console.ask("HEAD", "/")[1] == ""
+    assert console.ask("HEAD", "/sign-in")[1] == ""

@@ -368,7 +368,7 @@ def test_what_is_wrong_is_one_sentence_and_changes_nothing(gambeson: Gambeson) -
 def test_the_health_page_is_there(gambeson: Gambeson) -> None:
     from urllib.request import urlopen
 
-    with urlopen(str(gambeson.ready["console"]), context=gambeson.tls, timeout=10) as page:
+    with urlopen(f"{gambeson.ready['console']}/health", context=gambeson.tls, timeout=10) as page:
         assert page.status == 200
         assert b"ambeson" in page.read()
 

@@ -64,7 +64,7 @@ def test_each_process_is_killed_while_people_sign_in(make: Callable[..., Gambeso
         people.append((f"person{n}@playground.example", g.enrol(f"person{n}@playground.example")))
     crowd = Crowd(g, people)
     back = {}
-    for role in ("keeper", "worker", "doors", "console", "playground"):
+    for role in ("keeper", "worker", "doors", "portal", "console", "playground"):
         time.sleep(1)
         before = g.children()[role]
         kill(before)

@@ -35,6 +35,7 @@ PROGRAMS = {
     "knot": (("knotd", "keymgr"), "knot", False),
     "faketime": (("faketime",), "faketime", False),
     "openssl": (("openssl",), "openssl", False),
+    "pdftotext": (("pdftotext",), "poppler-utils", False),
     "roundcube": (("php-fpm8.2", "nginx"), "roundcube-core", False),
     "sogo": (("sogod", "memcached", "nginx"), "sogo", True),
 }

@@ -161,7 +161,7 @@ def make_sample(store: Store, tag: str) -> Sample:
     authenticator = org.authenticators.add(
         account.id, AuthenticatorKind.TOTP, sealed=b"totp of " + tag.encode(), id=f"auth-{tag}", **ADMIN
     )
-    org.binding_codes.make(account.id, tag.encode() * 32, **ADMIN)
+    org.invitations.make([(account.id, tag.encode() * 32)], good_for=600, **ADMIN)
     secret = sha256(tag.encode()).digest()
     web_session = org.web_sessions.open(account.id, "device-key", secret, id=f"web-{tag}", **ADMIN)
     org.eas_devices.decide(account.id, f"phone{tag}", "allowed", **ADMIN)

@@ -1,4 +1,4 @@
-"""Binding codes: good once, for ten minutes, and only the newest."""
+"""Binding codes: good once, for ten minutes or as long as is said, and only the newest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gambeson.store.binding_codes import GOOD_FOR
+from gambeson.store.binding_codes import GOOD_FOR, LONGEST
 from gambeson.store.control import Store
 from gambeson.store.errors import BadValue, NotFound
 from gambeson.store.tenant import OrganisationStore
@@ -61,6 +61,21 @@ def test_what_opens_and_what_does_not(org: OrganisationStore, changed: dict[str,
     assert spend(org) is not good  # a wrong try leaves it
 
 
+@pytest.mark.parametrize("seconds", [1.0, 86400.0, LONGEST])
+def test_one_that_is_printed_lives_longer(org: OrganisationStore, seconds: float) -> None:
+    assert org.binding_codes.make("ann", ONE, good_for=seconds, **ADMIN) == NOW + seconds
+    assert not spend(org, at=NOW + seconds)
+    assert spend(org, at=NOW + seconds - 0.5)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, LONGEST + 1, float("inf"), float("nan")])
+def test_none_lives_for_ever(org: OrganisationStore, seconds: float) -> None:
+    org.binding_codes.make("ann", TWO, **ADMIN)
+    with pytest.raises(BadValue):
+        org.binding_codes.make("ann", ONE, good_for=seconds, **ADMIN)
+    assert spend(org, TWO)  # the one before is not touched
+
+
 def test_an_account_without_a_code_is_not_opened_by_noughts(org: OrganisationStore) -> None:
     assert not spend(org, bytes(32))
 
@@ -88,10 +103,12 @@ def test_a_verifier_has_its_length_and_the_account_is_there(org: OrganisationSto
 def test_making_and_using_are_audited(org: OrganisationStore) -> None:
     org.binding_codes.make("ann", ONE, **ADMIN)
     spend(org)
+    org.binding_codes.make("ben", ONE, details={"kind": "help-desk", "ends": 0}, **ADMIN)
     told = [
         (e.action, e.by, json.loads(e.details)) for e in org.audit() if e.action.startswith("binding-code")
     ]
     assert told == [
+        ("binding-code.made", "root", {"kind": "help-desk", "ends": NOW + GOOD_FOR, "replaced": 0}),
         ("binding-code.used", "portal:ann@a.example", {"made_by": "root"}),
         ("binding-code.made", "root", {"ends": NOW + GOOD_FOR, "replaced": 0}),
     ]

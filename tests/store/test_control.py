@@ -225,6 +225,7 @@ def test_every_act_is_audited_and_counted(store: Store, sample: Any) -> None:
         "web-session.opened",
         "eas-device.decided",
         "eas-device.came-first",
+        "action.planned",
     ]
     assert store.change_counter() == len(actions) - 1  # organisation and domain are one change
 

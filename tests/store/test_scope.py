@@ -11,10 +11,14 @@ import pytest
 
 from gambeson.model.access import DoorKind, Mode
 from gambeson.model.asset import CredentialKind, DeviceState
+from gambeson.model.event import Event
 from gambeson.model.finding import Finding, FindingState, Severity
 from gambeson.store.authenticators import AuthenticatorKind
 from gambeson.store.control import Store
 from gambeson.store.errors import NotFound, StoreError
+from gambeson.store.findings import FindingQuery
+from gambeson.store.invitations import Among
+from gambeson.store.people import PeopleQuery, Wanted
 from gambeson.store.scope import Scoped
 from gambeson.store.tenant import OrganisationStore
 
@@ -42,9 +46,18 @@ SWEEP: dict[str, Callable[[OrganisationStore, Any], object] | str] = {
     "accounts.set_password": lambda a, b: a.accounts.set_password(b.account, HASH, **ADMIN),
     "accounts.password_hash": lambda a, b: a.accounts.password_hash(b.account),
     "accounts.seal_password": lambda a, b: a.accounts.seal_password(b.account, b"x", **ADMIN),
+    "people.page": lambda a, b: [
+        p for p in a.people.page(PeopleQuery(among=[b.account]))[1] if p.account.organisation != a.id
+    ],
+    "people.counts": lambda a, b: a.people.counts().total != 1,
+    "people.groups": "own",
+    "people.write": lambda a, b: a.people.write(
+        [Wanted("a.n@b.example", b.account, groups=("stolen",))], **ADMIN
+    ),
     "devices.create": lambda a, b: a.devices.create(b.account, "x", doors=[], **ADMIN),
     "devices.get": lambda a, b: a.devices.get(b.device),
     "devices.list": lambda a, b: [*a.devices.list(account=b.account)],
+    "devices.count": lambda a, b: a.devices.count(account=b.account),
     "devices.update": lambda a, b: a.devices.update(b.device, name="stolen", **ADMIN),
     "devices.set_state": lambda a, b: a.devices.set_state(b.device, DeviceState.LOST, **ADMIN),
     "devices.revoke": lambda a, b: a.devices.revoke(b.device, **ADMIN),
@@ -70,7 +83,16 @@ SWEEP: dict[str, Callable[[OrganisationStore, Any], object] | str] = {
     "authenticators.remove_all": lambda a, b: a.authenticators.remove_all(b.account, **ADMIN),
     "binding_codes.make": lambda a, b: a.binding_codes.make(b.account, bytes(32), **ADMIN),
     "binding_codes.spend": lambda a, b: a.binding_codes.spend(b.account, b"b" * 32, **ADMIN),
+    "binding_codes.void": lambda a, b: a.binding_codes.void(b.account, **ADMIN),
     "binding_codes.pending": lambda a, b: a.binding_codes.pending(b.account, NOW + 1),
+    "invitations.groups": "own",
+    "invitations.choose": lambda a, b: (
+        a.invitations.choose(Among.PEOPLE, people=[b.account, "ann@b.example"], replacing=True, at=NOW).people
+    ),
+    "invitations.search": lambda a, b: [*a.invitations.search("@b.")],
+    "invitations.make": lambda a, b: a.invitations.make([(b.account, bytes(32))], good_for=9, **ADMIN),
+    "invitations.list": lambda a, b: [x for x in a.invitations.list(at=NOW)[0] if x.account == b.account],
+    "invitations.counts": lambda a, b: a.invitations.counts(NOW).invited != 1,
     "web_sessions.open": lambda a, b: a.web_sessions.open(b.account, "device-key", b"x" * 32, **ADMIN),
     "web_sessions.seen": lambda a, b: a.web_sessions.seen(b.web_session, NOW + 70),
     "web_sessions.list": lambda a, b: [s for s in a.web_sessions.list(None, NOW) if s.organisation != a.id],
@@ -106,6 +128,15 @@ SWEEP: dict[str, Callable[[OrganisationStore, Any], object] | str] = {
     "findings.close": lambda a, b: a.findings.close(b.finding, FindingState.FIXED, reason="x", **ADMIN),
     "findings.waive": lambda a, b: a.findings.waive(b.finding, until=NOW + 9, reason="x", **ADMIN),
     "findings.assign": lambda a, b: a.findings.assign(b.finding, "", **ADMIN),
+    "findings.search": lambda a, b: [f for f in a.findings.search(FindingQuery()) if f.organisation != a.id],
+    "findings.count": lambda a, b: a.findings.count(FindingQuery()) != 1,
+    "findings.groups": lambda a, b: a.findings.groups("rule", FindingQuery())[1] != 1,
+    "findings.end_waiver": lambda a, b: a.findings.end_waiver(b.finding, **ADMIN),
+    "audit_entries.search": lambda a, b: [e for e in a.audit_entries.search() if e.organisation != a.id],
+    "audit_entries.forward": lambda a, b: [e for e in a.audit_entries.forward() if e.organisation != a.id],
+    "audit_entries.get": lambda a, b: [
+        e for n in range(200) if (e := a.audit_entries.get(n)) is not None and e.organisation != a.id
+    ],
     "findings.counts": lambda a, b: a.findings.counts() != {Severity.HIGH: 1},
     "actions.plan": lambda a, b: a.actions.plan("x", b.device, {}, id=b.action, **ADMIN),
     "actions.approve": lambda a, b: a.actions.approve(b.action, **ADMIN),
@@ -123,7 +154,21 @@ SWEEP: dict[str, Callable[[OrganisationStore, Any], object] | str] = {
     "jobs.get": lambda a, b: a.jobs.get(b.job),
     "jobs.list": lambda a, b: [j for j in a.jobs.list() if j.organisation != a.id],
     "events.query": lambda a, b: [*a.events.query(account=b.account), *a.events.query(device=b.device)],
+    "events.newest": lambda a, b: a.events.newest() > NOW,
     "events.last_use": lambda a, b: [d for d in a.events.last_use() if d == b.device],
+    "decisions.newest": lambda a, b: [e for e in a.decisions.newest(0.0, 50) if e.organisation != a.id],
+    "decisions.counts": lambda a, b: [c for c in a.decisions.counts(NOW + 5).counts if c.door == "other"],
+    "decisions.hours": lambda a, b: a.decisions.hours(0.0, "other"),
+    "decisions.served": lambda a, b: [key for key in a.decisions.served(0.0) if "other" in key],
+    "decisions.of_account": lambda a, b: [
+        *a.decisions.of_account(b.account, 0.0, 50, ("door.login.allowed",))
+    ],
+    "decisions.of_claimed": lambda a, b: [
+        *a.decisions.of_claimed(["other"], 0.0, 50, ("door.login.allowed",))
+    ],
+    "decisions.of_source": lambda a, b: [*a.decisions.of_source("other", 0.0, 50, ("door.login.allowed",))],
+    "decisions.of_id": lambda a, b: [*a.decisions.of_id("newer", 50)],
+    "decisions.of_session": lambda a, b: [*a.decisions.of_session("other", 0.0, 50)],
 }
 
 
@@ -146,6 +191,12 @@ def test_the_sweep_names_every_public_method() -> None:
 def test_no_method_reaches_into_another_organisation(store: Store, sample: Any, place: Any) -> None:
     a, b = sample(store, "a"), sample(store, "b")
     b.org.sealed.put("only of b", b"x", by="root", at=NOW)
+    told = {"server": "other", "claimed": "other", "id": "other"}
+    others = [
+        Event("newer", NOW + 5, "door.login.allowed", "org-b", b.account, b.device, "other", "other", told),
+        Event("newest", NOW + 5, "door.login.allowed", "org-b", "", "", "other", "other", told),
+    ]
+    store.events.append(others)
     before = _everything_of(place, "org-b")
     for name, call in SWEEP.items():
         if callable(call):

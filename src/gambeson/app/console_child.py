@@ -19,11 +19,16 @@ import msgspec
 import uvloop
 
 from gambeson import __version__
+from gambeson.console import sheets
 from gambeson.console.admin.app import ConsoleApp, make_console
 from gambeson.console.admin.open_routes import open_routes
 from gambeson.console.health import Health, Line
 from gambeson.console.office import Facts, World
+from gambeson.console.probes import Network, Prober
 from gambeson.console.serve import ConsoleServer
+from gambeson.console.works import Works
+from gambeson.guard.edge.walk.keeping import kept_shields
+from gambeson.model.event import Event
 from gambeson.model.snapshot import SnapshotIndex
 from gambeson.process import messages
 from gambeson.process.channel import ChannelGone, ChannelRefused
@@ -31,10 +36,12 @@ from gambeson.process.child import Birth
 from gambeson.process.family import CONSOLE, KEEPER, WORKER
 from gambeson.process.keeper_client import AdminKeeper
 from gambeson.process.worker_client import AdminWorker
-from gambeson.settings import SettingsError
+from gambeson.settings import SettingsError, load
 from gambeson.store.control import Store
 from gambeson.store.errors import StoreError
 
+from .console_doctor import ConsoleDoctor
+from .place import Place
 from .plan import read_secret
 from .publishing import build_snapshot, rehearse
 from .worker_child import with_password
@@ -45,15 +52,19 @@ def run_console(birth: Birth) -> int:
     parameters = birth.parameters
     try:
         url = with_password(parameters["store"], read_secret(parameters["store_password"]))
+        file = Path(parameters["settings_file"]) if parameters["settings_file"] else None
+        config = load(file)
     except SettingsError as error:
         return birth.fail(f"console: {error}")
     try:
         store = Store.open(url, migrate=False)
         world = _world(birth, store)
+        world.doctor = ConsoleDoctor(world, Place(Path(parameters["data"])), config, file).examine
         app = make_console(world, open_routes(world, Measuring(world, float(parameters["warn_age"])).measure))
         server = ConsoleServer(app, Path(parameters["certificate"]), Path(parameters["key"]))
         server.load()
         rehearse()
+        sheets.rehearse()
         asyncio.run(_knock(app))
         store.close()
         birth.drop()
@@ -65,7 +76,7 @@ def run_console(birth: Birth) -> int:
     except OSError as error:
         return birth.fail(f"console: it cannot be served: {error}")
     with world.store:
-        uvloop.run(_serve(birth, server))
+        uvloop.run(_serve(birth, server, world.probes))
     return 0
 
 
@@ -88,7 +99,15 @@ def _world(birth: Birth, store: Store) -> World:
         build=build,
         clock=time.time,
         random=secrets.token_bytes,
+        works=Works(secrets.token_bytes, time.time),
+        shields=lambda: kept_shields(Path(birth.parameters["data"])),
     )
+
+    def append(events: list[Event]) -> int:
+        return world.store.events.append(events)
+
+    start = f"{time.time_ns():x}"
+    world.probes = Prober(facts.listeners, append, Network(facts), time.time, start)
     return world
 
 
@@ -120,15 +139,18 @@ async def _knock(app: ConsoleApp) -> None:
         await app(scope, receive, send)
 
 
-async def _serve(birth: Birth, server: ConsoleServer) -> None:
+async def _serve(birth: Birth, server: ConsoleServer, prober: Prober | None) -> None:
     async with birth.attend() as life:
         serving = [
             asyncio.ensure_future(server.serve(sock))
             for name, sock in birth.listeners.items()
             if name.partition("#")[0] == CONSOLE
         ]
+        probing = asyncio.ensure_future(prober.run()) if prober is not None else None
         life.ready()
         await life.stopped.wait()
+        if probing is not None:
+            probing.cancel()
         server.stop()
         if serving:
             await asyncio.wait(serving, timeout=5)

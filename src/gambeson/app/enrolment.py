@@ -16,13 +16,17 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from gambeson.model import device_secret
-from gambeson.model.access import DEVICE_DOORS, DoorKind
-from gambeson.model.asset import Account, CredentialKind, Device, DeviceKind
+from gambeson.console.office import RefusedError
+from gambeson.console.operations import devices
+from gambeson.console.operations.devices import Wish
+from gambeson.model.access import DoorKind
+from gambeson.model.asset import Account, CredentialKind, Device
 from gambeson.store.errors import NotFound
 from gambeson.store.tenant import OrganisationStore
 
 from .installation import Installation
+
+__all__ = ["EnrolmentError", "Given", "Wish", "adopt", "find", "with_certificate", "with_secret"]
 
 
 class EnrolmentError(Exception):
@@ -31,22 +35,6 @@ class EnrolmentError(Exception):
     def __init__(self, sentence: str, code: int = 2) -> None:
         super().__init__(sentence)
         self.code = code
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is to be registered. ``doors`` are words; ``machine`` asks for a machine credential."""
-
-    address: str
-    name: str
-    doors: tuple[str, ...]
-    expires_at: float = 0.0
-    machine: bool = False
-    networks: tuple[str, ...] = ()
-    senders: tuple[str, ...] = ()
-    hourly_limit: int = 0
-    owner: str = ""
-    review_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +47,18 @@ class Given:
 
 def with_secret(place: Installation, organisation: OrganisationStore, wish: Wish, now: float) -> Given:
     """Register a device with a device secret. Raises EnrolmentError."""
-    account, doors = _checked(organisation, wish, now)
-    secret = device_secret.make(secrets.token_bytes(device_secret.ENTROPY_BYTES))
-    verifier = place.keeper.secret_verifier(secret.text)
-    device = _create(place, organisation, account, wish, doors, now)
-    organisation.credentials.add(
-        device.id,
-        CredentialKind.DEVICE_SECRET,
-        secret.public_id,
-        verifier=verifier,
-        expires_at=wish.expires_at,
-        by=place.who,
-        at=now,
-    )
-    document = _document(device, account) | {"secret": secret.text}
+    try:
+        made = devices.with_secret(
+            organisation, place.keeper, wish, secrets.token_bytes, by=place.who, at=now
+        )
+    except RefusedError as error:
+        raise _error(error) from None
+    account, doors = made.account, made.device.doors
+    document = _document(made.device, account) | {"secret": made.secret}
     lines = [
         f"{wish.name} of {account.address} is registered for {', '.join(doors)}.",
         f"User name      {account.address}",
-        f"Device secret  {secret.text}",
+        f"Device secret  {made.secret}",
         "Use it as the password in this one device's mail program. It is not shown again.",
     ]
     return Given(document, lines)
@@ -245,25 +227,23 @@ def find(place: Installation, named: str, org: str | None) -> tuple[Organisation
     raise EnrolmentError(f"There is no device {named[:80]!a}; see gambeson device list.")
 
 
+_IN_OPTIONS = {  # what the command line calls these things
+    "past": "The end date lies in the past; give a later one with --expires.",
+    "machine": "A machine needs --network (where it is), --owner (who answers for it) and --review (when it is looked "
+    "at).",
+    "personal": "--network, --sender, --hourly-limit, --owner and --review belong to --machine; add it.",
+}
+
+
+def _error(error: RefusedError) -> EnrolmentError:
+    return EnrolmentError(_IN_OPTIONS.get(error.reason, error.sentence))
+
+
 def _checked(organisation: OrganisationStore, wish: Wish, now: float) -> tuple[Account, tuple[DoorKind, ...]]:
-    account = organisation.accounts.find(wish.address)
-    known = [door.value for door in DEVICE_DOORS]
-    for word in wish.doors:
-        if word not in known:
-            raise EnrolmentError(f"{word[:40]!a} is no door of devices; known are {', '.join(known)}.")
-    if wish.expires_at and wish.expires_at <= now:
-        raise EnrolmentError("The end date lies in the past; give a later one with --expires.")
-    if wish.machine and not (wish.networks and wish.owner and wish.review_at):
-        raise EnrolmentError(
-            "A machine needs --network (where it is), --owner (who answers for it) and --review (when it is looked at)."
-        )
-    if not wish.machine and (
-        wish.networks or wish.senders or wish.hourly_limit or wish.owner or wish.review_at
-    ):
-        raise EnrolmentError(
-            "--network, --sender, --hourly-limit, --owner and --review belong to --machine; add it."
-        )
-    return account, tuple(dict.fromkeys(DoorKind(word) for word in wish.doors))
+    try:
+        return devices.checked(organisation, wish, now)
+    except RefusedError as error:
+        raise _error(error) from None
 
 
 def _create(
@@ -274,20 +254,7 @@ def _create(
     doors: tuple[DoorKind, ...],
     now: float,
 ) -> Device:
-    return organisation.devices.create(
-        account.id,
-        wish.name,
-        doors=doors,
-        kind=DeviceKind.MACHINE if wish.machine else DeviceKind.PERSONAL,
-        expires_at=wish.expires_at,
-        networks=wish.networks,
-        senders=wish.senders,
-        hourly_limit=wish.hourly_limit,
-        owner=wish.owner,
-        review_at=wish.review_at,
-        by=place.who,
-        at=now,
-    )
+    return devices.create(organisation, account, wish, doors, by=place.who, at=now)
 
 
 def _document(device: Device, account: Account) -> dict[str, Any]:

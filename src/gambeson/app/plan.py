@@ -34,7 +34,7 @@ from gambeson.process.supervisor import Plan
 from gambeson.settings import Config, SecretRef
 from gambeson.store.urls import sqlite_url
 
-from .console_plan import console_facts
+from .console_plan import console_facts, console_origin
 from .edge import listener_settings
 from .engines import asked_by_engines, decision_plan
 from .mail_names import mail_names
@@ -62,7 +62,8 @@ class Playground:
 
 @dataclass(slots=True)
 class Planner:
-    """Makes plans from settings. Keeps secrets of the environment between reloads."""
+    """Makes plans from settings. Keeps secrets of the environment between reloads. ``config_file``: where the settings
+    were read (empty: nowhere)."""
 
     place: Place
     config: Config
@@ -71,6 +72,7 @@ class Planner:
     users: Mapping[str, str] = field(default_factory=dict)
     instance: str = ""
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+    config_file: str = ""
     _environment: dict[str, str] = field(default_factory=dict, repr=False)
 
     def plan(self) -> Plan:
@@ -167,6 +169,7 @@ class Planner:
                     "enrolment_url": self.enrolment_url,
                     "warn_age": self._warn_age,
                     "notices": msgspec.to_builtins(self._notices()),
+                    "weekly": self._weekly(),
                     "request_log_days": self.config.doors.request_log_days,
                     "request_log_max": self.config.doors.request_log_max,
                 }
@@ -179,6 +182,8 @@ class Planner:
                     "certificate": shown.certificate,
                     "key": shown.key,
                     "warn_age": self._warn_age,
+                    "data": str(self.place.data),
+                    "settings_file": self.config_file,
                     "store": store_url(self.place, self.config),
                     "store_password": self._secret(self.config.store.password),
                     "enrolment_url": self.enrolment_url,
@@ -256,6 +261,17 @@ class Planner:
             admins=notices.admins,
             portal=origin,
         )
+
+    def _weekly(self) -> dict[str, Any] | None:
+        """What the weekly mail needs besides; None where none is sent. The playground's people get none: what comes to
+        their mailboxes is known."""
+        notices = self.config.notices
+        wanted = notices.weekly and notices.endpoint is not None and bool(notices.admins)
+        if self.playground or not wanted or not console_origin(self):
+            return None
+        facts = console_facts(self)
+        doors = dict.fromkeys(each["door"] for each in facts["listeners"])
+        return {"origin": facts["origin"], "doors": list(doors)}
 
     def _directory(self, share: Callable[[int, bool], int]) -> DirectoryPlan | None:
         """For those who check passwords, with the way to the password of ``bind_dn``. ``share`` says how much of what

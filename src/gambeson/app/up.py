@@ -55,6 +55,7 @@ class Wish:
     ports_from: int = 0
     with_servers: Config | None = None
     own_first_ports: bool = True
+    config_file: str = ""
 
 
 def run(
@@ -117,7 +118,9 @@ def _planner(place: Place, wish: Wish) -> Planner:
             raise RunError(
                 "the settings name no [[server]] and no [[site]] to stand before; add one, or run without settings"
             )
-        return Planner(place, wish.config, listens, users=users, instance=instance)
+        return Planner(
+            place, wish.config, listens, users=users, instance=instance, config_file=wish.config_file
+        )
     config = wish.with_servers or Config()
     instance = _instance(place)
     playground = Playground(instance, embedded=wish.with_servers is None)

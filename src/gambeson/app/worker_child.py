@@ -24,6 +24,7 @@ from gambeson.store.control import Store
 from gambeson.store.errors import StoreError
 from gambeson.store.portal import Whose
 
+from . import weekly
 from .chores import chores, prepare
 from .plan import read_secret
 from .portal_desk import PortalDesk
@@ -41,7 +42,7 @@ def run_worker(birth: Birth) -> int:
     parameters = birth.parameters
     try:
         password = read_secret(parameters["store_password"])
-        plan = prepare(parameters)
+        plan, letters = prepare(parameters), weekly.prepare(parameters)
     except (SettingsError, OSError) as error:
         return birth.fail(f"worker: {error}")
     url = with_password(parameters["store"], password)
@@ -61,7 +62,7 @@ def run_worker(birth: Birth) -> int:
     except StoreError as error:
         return birth.fail(f"worker: {error}", 3)
     with store:
-        uvloop.run(_serve(birth, opened(store), store, plan))
+        uvloop.run(_serve(birth, opened(store), store, plan, letters))
     return 0
 
 
@@ -74,7 +75,9 @@ def with_password(url: str, password: str) -> str:
     return sa.make_url(url).set(password=password).render_as_string(hide_password=False)
 
 
-async def _serve(birth: Birth, store: WorkerStore, opened: Store, plan: NoticePlan | None) -> None:
+async def _serve(
+    birth: Birth, store: WorkerStore, opened: Store, plan: NoticePlan | None, letters: weekly.Letters | None
+) -> None:
     async with birth.attend() as life:
         worker = Worker(store, Path(birth.parameters["data"]))
         worker.desk = PortalDesk(opened, worker.publish)
@@ -82,7 +85,7 @@ async def _serve(birth: Birth, store: WorkerStore, opened: Store, plan: NoticePl
         peers = list(birth.peers.values())
         await worker.start(peers, birth.listeners.get("command"), birth.certificate.owner)
         life.ready()
-        beside = chores(birth.parameters, plan, worker, store, opened)
+        beside = chores(birth.parameters, plan, worker, store, opened, letters)
         await worker.run(life, [_pruning(opened, birth.parameters), _sealing(worker, opened), *beside])
 
 

@@ -103,11 +103,12 @@ def run_verify(args: Namespace) -> int:
     """Verifies the chain and the signed heads."""
     from pathlib import Path
 
+    from gambeson.console.operations.kept import note_audit
     from gambeson.process.keeper_client import verify_head
     from gambeson.store.audit import SignedHead, head_of_line
 
     from .common import CommandError, Exit, emit
-    from .shared import installation
+    from .shared import installation, now
 
     heads: list[SignedHead] = []
     for name in args.head:
@@ -124,6 +125,7 @@ def run_verify(args: Namespace) -> int:
         faults = place.store.audit.verify(
             lambda payload, signature: verify_head(public, payload, signature), heads
         )
+        note_audit(place.store, not faults, now())
         count, digest = place.store.audit.head()
         unsealed = place.store.audit.unsealed()
     document = {

@@ -32,6 +32,7 @@ def run(args: Namespace) -> int:
     from pathlib import Path
 
     from gambeson.app.safekeeping import extra_files
+    from gambeson.console.operations.kept import note_backup
     from gambeson.store.backup import backup
 
     from .common import emit
@@ -42,6 +43,7 @@ def run(args: Namespace) -> int:
         target = Path(args.file) if args.file else place.place.backups / f"{stamp}.zip"
         target = target.absolute()
         backup(place.store, target, at=now(), extra=extra_files(place.place, keys=not args.without_keys))
+        note_backup(place.store, now())
         keys = not args.without_keys and (place.place.keeper / "master.key").is_file()
     size = target.stat().st_size
     words = "with the keeper's key" if keys else "without the keeper's key, which a restore needs besides"

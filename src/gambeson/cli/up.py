@@ -82,7 +82,8 @@ def run(args: Namespace) -> int:
 
     settings = read()
     data = data_dir(args, configured=settings.data if settings is not None else "")
-    wish = Wish(data, settings, read, args.ports_from, given)
+    file = str(path.absolute()) if configured else ""
+    wish = Wish(data, settings, read, args.ports_from, given, config_file=file)
 
     def stood(document: dict[str, object]) -> None:
         if args.json:

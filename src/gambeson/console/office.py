@@ -15,8 +15,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from gambeson.guard.core.walk_shields import Measured
 from gambeson.model.organisation import Organisation
 from gambeson.model.server import MailServer
 from gambeson.model.snapshot import SnapshotIndex
@@ -30,6 +31,9 @@ from gambeson.store.errors import NotFound
 from gambeson.store.tenant import OrganisationStore
 
 from .core.roles import BREAK_GLASS, everywhere, verbs
+
+if TYPE_CHECKING:
+    from .probes import Prober
 
 FRESH_SECONDS = 300.0
 PUBLISH_SECONDS = 1.0
@@ -49,13 +53,15 @@ class StepUpError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """A listener of the doors: where it is, and whether TLS begins with the first octet."""
+    """A listener of the doors: where it is, whether TLS begins with the first octet, and whether every connection is to
+    begin with a PROXY header."""
 
     name: str
     door: str
     host: str
     port: int
     implicit_tls: bool
+    proxied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,14 @@ class SettingRow:
     default: str
     doc: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloudService:
+    """A cloud service that reads mail for its programs: see :mod:`gambeson.guard.core.clouds`."""
+
+    id: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +100,7 @@ class Facts:
     settings: tuple[SettingRow, ...] = ()
     settings_file: str = ""
     request_log: str = ""
+    clouds: tuple[CloudService, ...] = ()
 
 
 class DoctorLine(Protocol):
@@ -120,7 +135,8 @@ class Told:
 @dataclass
 class World:
     """Everything that requests share. Threads use it together. ``build`` makes what a door would get; ``doctor``
-    examines the installation, line by line; ``probes`` and ``works`` are the console's own, see their modules."""
+    examines the installation, line by line; ``shields`` are those that a walk measured; ``probes`` and ``works`` are
+    the console's own, see their modules; ``memo`` is for what a module reckons once and keeps."""
 
     store: Store
     keeper: AdminKeeper
@@ -130,12 +146,15 @@ class World:
     clock: Callable[[], float]
     random: Callable[[int], bytes]
     doctor: Callable[[], Iterable[DoctorLine]] = tuple
-    probes: Any = None
+    shields: Callable[[], Sequence[Measured]] = tuple
+    probes: Prober | None = None
     works: Any = None
+    memo: dict[str, Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _building: threading.Lock = field(default_factory=threading.Lock)
     _known: tuple[int, dict[str, Organisation]] = (-1, {})
     _index: tuple[int, SnapshotIndex | None] = (-1, None)
+    _staff: tuple[int, dict[str, Staff]] = (-1, {})
 
     def organisations(self) -> dict[str, Organisation]:
         """Every organisation by its id, as the store has them."""
@@ -146,6 +165,17 @@ class World:
         found = {o.id: o for o in self.store.organisations()}
         with self._lock:
             self._known = (counter, found)
+        return found
+
+    def staff(self) -> dict[str, Staff]:
+        """Every member of staff by id. Nobody sees it as a whole: who may read one organisation sees who else may."""
+        counter = self.store.change_counter()
+        with self._lock:
+            if self._staff[0] == counter:
+                return self._staff[1]
+        found = {s.id: s for s in self.store.staff.list()}
+        with self._lock:
+            self._staff = (counter, found)
         return found
 
     def index(self) -> SnapshotIndex:
@@ -223,6 +253,11 @@ class Office:
             return self.world.store.organisation(id)
         except NotFound:
             raise RefusedError("not-found", "There is no such organisation.", 404) from None
+
+    def either(self, id: str, *wanted: Verb) -> OrganisationStore:
+        """Like :meth:`organisation`, for whoever has one of these verbs there: what takes access away may be done by
+        who looks after it and by who contains. Raises RefusedError."""
+        return self.organisation(id, next((verb for verb in wanted if self.may(verb, id)), wanted[0]))
 
     def organisations(self, verb: Verb = Verb.READ) -> tuple[Organisation, ...]:
         """All that the asker reaches with this verb, by name."""

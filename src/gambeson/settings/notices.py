@@ -16,7 +16,7 @@ from gambeson.model.address import canonical
 from gambeson.model.server import Endpoint, UpstreamTls
 
 from .declare import Kind, Problem, setting
-from .kinds import PATH, TEXTS, array, quoted
+from .kinds import PATH, TEXTS, TRUTH, array, quoted
 from .servers import endpoint_kind, loopback
 
 
@@ -69,6 +69,12 @@ class Notices:
         "Who gets a notice besides the device's owner.",
         "Empty: nobody; the findings say the same.",
         example='["it@example.org"]',
+    )
+    weekly: bool = setting(
+        True,
+        TRUTH,
+        "Whether the admins get a mail on Monday: what to do first, and what was done alone.",
+        "One for each organisation; it goes only where there is a console to do it at.",
     )
     ca: str = setting(
         "", PATH, "A PEM file with the authorities to trust for smtp and lmtp.", "Empty: the system's."

@@ -152,7 +152,8 @@ class Across:
         return {(row.organisation, row.door, row.kind): int(row.n) for row in rows}
 
     def recent(self, kinds: Sequence[str] = (), since: float = 0.0, limit: int = 100) -> Sequence[Event]:
-        """Events since then, newest first; of these kinds, where some are given."""
+        """Events since then, newest first; of these kinds, where some are given. Without a time, those of many
+        organisations are all read to find the newest."""
         where = [events.c.at >= since]
         if kinds:
             where.append(events.c.kind.in_(list(kinds)))

@@ -7,30 +7,19 @@ action's own journal, which is never rewritten; progress on the way goes to the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import Any, cast
 
 import sqlalchemy as sa
+
+from gambeson.model.action import Action, ActionState
 
 from . import plain, schema
 from .errors import Conflict, NotFound
 from .scope import Change, Scope, Scoped
 
+__all__ = ["ActionState", "Actions", "JournalEntry", "StoredAction"]
 MAX_JOURNAL = 10_000  # lines of one action; a step of its life is written also beyond
-
-
-class ActionState(StrEnum):
-    """The life of an action."""
-
-    PLANNED = "planned"
-    APPROVED = "approved"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    VERIFIED = "verified"
-    UNDONE = "undone"
-    CANCELLED = "cancelled"
 
 
 _S = ActionState
@@ -45,24 +34,7 @@ _FROM: Mapping[ActionState, frozenset[ActionState]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class StoredAction:
-    """``target`` is what it is done to (an account's id, say), ``details`` and ``result`` JSON values that the kind
-    gives a meaning; ``reason`` says why it failed, was undone or cancelled."""
-
-    id: str
-    organisation: str
-    kind: str
-    target: str
-    details: Mapping[str, object] = field(default_factory=dict)
-    state: ActionState = ActionState.PLANNED
-    result: object = None
-    reason: str = ""
-    planned_by: str = ""
-    planned_at: float = 0.0
-    approved_by: str = ""
-    approved_at: float = 0.0
-    changed_at: float = 0.0
+StoredAction = Action
 
 
 @dataclass(frozen=True, slots=True)

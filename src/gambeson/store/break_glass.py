@@ -46,6 +46,13 @@ class BreakGlass(Installed):
             rows = scope.rows(table)
         return sum(row.ended == "" for row in rows), max((float(row.made_at) for row in rows), default=0.0)
 
+    def code_used_at(self) -> float:
+        """When one of the present codes was used; 0: none was."""
+        table = tables.break_glass_codes
+        with self._reading() as scope:
+            row = scope.one(table, table.c.ended == "used")
+        return float(row.ended_at) if row is not None else 0.0
+
     def use_code(self, verifier: bytes, *, by: str, at: float) -> int:
         """Takes a code, and makes all others void in the same transaction; gives how many those are, plus one for the
         code itself. Raises NotFound where no good code is this one."""

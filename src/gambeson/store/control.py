@@ -22,6 +22,7 @@ from . import migrate as migration
 from . import plain, schema, snapshot, tokens
 from .across import Across, checked_id
 from .audit import AuditLog
+from .audit_entries import AuditEntries
 from .credentials import Certificate, certificate_of, forget, prune_forgotten, revoked_by_serial
 from .engine import EVERYWHERE, Database, open_databases
 from .errors import NotFound
@@ -44,6 +45,7 @@ class Store:
         self.control = control
         self.event_database = events
         self.audit = AuditLog(control)
+        self.audit_entries = AuditEntries(control, EVERYWHERE)
         self.events = EventLog(events)
         self.requests = RequestLog(events)
         self.jobs = JobQueue(control)

@@ -16,7 +16,7 @@ from gambeson.model.asset import Device, DeviceKind, DeviceState
 from . import plain, schema
 from .accounts import account_row
 from .errors import BadValue, NotFound
-from .scope import Change, Scope, Scoped
+from .scope import Change, Scope, Scoped, Where
 
 MAX_LIST = 100
 
@@ -82,17 +82,28 @@ class Devices(Scoped):
         kind: DeviceKind | None = None,
         state: DeviceState | None = None,
         limit: int = 100_000,
+        offset: int = 0,
     ) -> Sequence[Device]:
         """The devices (of an account, of a kind, in a state) by account and name."""
         table = schema.devices
-        where = [] if account is None else [table.c.account == account]
-        if kind is not None:
-            where.append(table.c.kind == str(kind))
-        if state is not None:
-            where.append(table.c.state == str(state))
+        where = _which(account, kind, state)
         with self._reading() as scope:
-            rows = scope.rows(table, *where, order=[table.c.account, table.c.name], limit=limit)
+            order = [table.c.account, table.c.name]
+            rows = scope.rows(table, *where, order=order, limit=limit, offset=offset)
         return [device_of(row) for row in rows]
+
+    def count(
+        self,
+        *,
+        account: str | None = None,
+        kind: DeviceKind | None = None,
+        state: DeviceState | None = None,
+    ) -> int:
+        """How many devices (of an account, of a kind, in a state) there are."""
+        with self._reading() as scope:
+            mine = schema.devices.c.organisation == scope.organisation
+            query = sa.select(sa.func.count()).select_from(schema.devices)
+            return int(scope.conn.execute(query.where(mine, *_which(account, kind, state))).scalar() or 0)
 
     def update(self, id: str, *, by: str, at: float, **changes: object) -> Device:
         """Changes the given fields of :class:`Device`. Raises NotFound, BadValue, Conflict."""
@@ -135,6 +146,16 @@ class Devices(Scoped):
             revoke_proofs(change, id, "device deleted")
             change.delete(schema.devices, schema.devices.c.id == id)
             change.audit("device.deleted", id, account=device.account, name=device.name)
+
+
+def _which(account: str | None, kind: DeviceKind | None, state: DeviceState | None) -> list[Where]:
+    table = schema.devices
+    where: list[Where] = [] if account is None else [table.c.account == account]
+    if kind is not None:
+        where.append(table.c.kind == str(kind))
+    if state is not None:
+        where.append(table.c.state == str(state))
+    return where
 
 
 def revoke_proofs(change: Change, device: str, reason: str) -> None:

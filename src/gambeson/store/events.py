@@ -132,9 +132,9 @@ class EventLog:
         with self._database.write(EVERYWHERE) as conn:
             conn.execute(sa.delete(failures).where(failures.c.hour < _hour(now) - FAILURE_HOURS))
 
-    def recent(self, kind: str, since: float, limit: int = 1_000) -> Sequence[Event]:
+    def recent(self, kind: str, since: float, limit: int = 1_000, until: float = 0.0) -> Sequence[Event]:
         """Events of no organisation (what a door says of a mail server, say) that are of ``kind`` or begin with it,
-        newest first."""
+        newest first; ``until`` is exclusive, 0 means no end."""
         query = (
             sa.select(events)
             .where(events.c.organisation == "", events.c.at >= since)
@@ -142,6 +142,8 @@ class EventLog:
             .order_by(events.c.at.desc(), events.c.id.desc())
             .limit(min(limit, MAX_BATCH))
         )
+        if until:
+            query = query.where(events.c.at < until)
         with self._database.read(EVERYWHERE) as conn:
             return [event_of(row) for row in conn.execute(query)]
 
@@ -163,10 +165,12 @@ class Events(Scoped):
         door: str = "",
         since: float = 0.0,
         until: float = 0.0,
+        before: tuple[float, str] | None = None,
         limit: int = 1_000,
         newest_first: bool = True,
     ) -> Sequence[Event]:
-        """Events that fit every given condition; ``until`` is exclusive, 0 means no end.
+        """Events that fit every given condition; ``until`` is exclusive, 0 means no end. ``before`` is time and id of
+        one, to page on behind it.
 
         ``kind`` is a whole kind or the beginning of one: ``door.login`` finds ``door.login.refused``.
         """
@@ -179,6 +183,9 @@ class Events(Scoped):
             where.append(events.c.at >= since)
         if until:
             where.append(events.c.at < until)
+        if before is not None:
+            same = sa.and_(events.c.at == before[0], events.c.id < before[1])
+            where += [events.c.at <= before[0], sa.or_(events.c.at < before[0], same)]
         order = [events.c.at.desc(), events.c.id.desc()] if newest_first else [events.c.at, events.c.id]
         with self._reading() as scope:
             return [event_of(row) for row in scope.rows(events, *where, order=order, limit=limit)]

@@ -7,7 +7,7 @@ Seeing an open finding again only moves ``last_seen`` and the evidence; what cha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -15,12 +15,43 @@ import sqlalchemy as sa
 from gambeson.model.finding import Confidence, Evidence, Finding, FindingState, Severity
 
 from . import plain, schema
-from .errors import BadValue, NotFound
-from .scope import Scope, Scoped
+from .errors import BadValue, Conflict, NotFound
+from .scope import Scope, Scoped, Where
 from .staff_rows import staff_row
 
 LIVE = (FindingState.OPEN, FindingState.ACKNOWLEDGED)
 MAX_EVIDENCE = 200
+MAX_QUERY = 200
+GROUPS = ("rule", "asset_kind", "asset_name", "severity", "assignee")
+
+
+@dataclass(frozen=True, slots=True)
+class FindingQuery:
+    """Which findings: in one of ``states``, at least so severe, and of what is given. ``text`` is looked for in title,
+    rule and asset's name, ``assignee`` "" is nobody. With ``now`` a waiver that is over then counts as open, as it is
+    even before it is measured again."""
+
+    states: tuple[FindingState, ...] = LIVE
+    at_least: Severity = Severity.INFO
+    asset_kind: str | None = None
+    asset_name: str | None = None
+    rule: str | None = None
+    assignee: str | None = None
+    text: str = ""
+    now: float = 0.0
+    severity: Severity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindingGroup:
+    """``count`` findings that have ``value`` in common, the worst of them ``worst``, the newest seen at ``last_seen``;
+    ``title`` is that of one of them."""
+
+    value: str
+    count: int
+    worst: Severity
+    last_seen: float
+    title: str
 
 
 class Findings(Scoped):
@@ -81,18 +112,45 @@ class Findings(Scoped):
         offset: int = 0,
     ) -> Sequence[Finding]:
         """Findings in one of ``states``, the worst first, then the newest. ``assignee`` "": nobody's."""
+        query = FindingQuery(tuple(states), at_least, asset_kind, asset_name, rule, assignee)
+        return self.search(query, limit=limit, offset=offset)
+
+    def search(self, query: FindingQuery, *, limit: int = 1_000, offset: int = 0) -> Sequence[Finding]:
+        """Findings that fit, the worst first, then the newest. Raises BadValue."""
         table = schema.findings
-        where = [table.c.state.in_([str(s) for s in states]), table.c.severity >= int(at_least)]
-        for column, value in ((table.c.asset_kind, asset_kind), (table.c.asset_name, asset_name)):
-            if value is not None:
-                where.append(column == value)
-        for column, value in ((table.c.rule, rule), (table.c.assignee, assignee)):
-            if value is not None:
-                where.append(column == value)
         order = [table.c.severity.desc(), table.c.last_seen.desc(), table.c.id]
         with self._reading() as scope:
-            rows = scope.rows(table, *where, order=order, limit=limit, offset=offset)
+            rows = scope.rows(table, *_where(query), order=order, limit=limit, offset=offset)
             return [finding_of(row) for row in rows]
+
+    def count(self, query: FindingQuery) -> int:
+        """How many fit. Raises BadValue."""
+        table = schema.findings
+        with self._reading() as scope:
+            mine = table.c.organisation == scope.organisation
+            asked = sa.select(sa.func.count()).select_from(table).where(mine, *_where(query))
+            return int(scope.conn.execute(asked).scalar_one())
+
+    def groups(
+        self, by: str, query: FindingQuery, *, limit: int = 1_000, offset: int = 0
+    ) -> tuple[Sequence[FindingGroup], int]:
+        """Those that fit, grouped by one of :data:`GROUPS`, the worst group first; and how many groups there are.
+        Raises BadValue."""
+        if by not in GROUPS:
+            raise BadValue(f"Findings are grouped by one of {', '.join(GROUPS)}.")
+        table = schema.findings
+        key, n = table.c[by], sa.func.count().label("n")
+        worst, last = sa.func.max(table.c.severity), sa.func.max(table.c.last_seen)
+        with self._reading() as scope:
+            where = (table.c.organisation == scope.organisation, *_where(query))
+            whole = sa.select(sa.func.count(key.distinct())).where(*where)
+            asked = sa.select(key, n, worst, last, sa.func.min(table.c.title)).where(*where).group_by(key)
+            rows = scope.conn.execute(
+                asked.order_by(worst.desc(), n.desc(), key).limit(limit).offset(offset)
+            ).all()
+            total = int(scope.conn.execute(whole).scalar_one())
+        found = [FindingGroup(str(row[0]), int(row[1]), Severity(row[2]), row[3], row[4]) for row in rows]
+        return found, total
 
     def counts(self) -> dict[Severity, int]:
         """How many are open (acknowledged ones are), by severity."""
@@ -120,6 +178,19 @@ class Findings(Scoped):
         """Somebody has seen it and works on it; it stays open. Raises NotFound."""
         return self._move(id, FindingState.ACKNOWLEDGED, "", 0.0, by, at)
 
+    def end_waiver(self, id: str, *, by: str, at: float) -> Finding:
+        """It is accepted no longer: it is open. Raises NotFound, Conflict (it was not waived)."""
+        table = schema.findings
+        with self._changing(by, at) as change:
+            before = _get(change, id)
+            if before.state is not FindingState.WAIVED:
+                raise Conflict(f"This finding is {before.state} and not waived: look at it again.")
+            change.update(
+                table, table.c.id == id, state=str(FindingState.OPEN), closing_reason="", waived_until=0.0
+            )
+            change.audit("finding.waiver-ended", id, until=before.waived_until, rule=before.rule)
+            return _get(change, id)
+
     def close(self, id: str, state: FindingState, *, reason: str, by: str, at: float) -> Finding:
         """Closes as fixed or verified; ``reason`` says what was measured. Raises NotFound, BadValue."""
         if state not in (FindingState.FIXED, FindingState.VERIFIED):
@@ -145,6 +216,28 @@ class Findings(Scoped):
                 f"finding.{state}", id, was=str(before.state), reason=reason, until=until, rule=before.rule
             )
             return _get(change, id)
+
+
+def _where(query: FindingQuery) -> list[Where]:
+    """The conditions of a query. Raises BadValue."""
+    table = schema.findings
+    states = [str(s) for s in query.states if not (query.now and s is FindingState.WAIVED)]
+    fits: list[Where] = [table.c.state.in_(states)]
+    waived = table.c.state == str(FindingState.WAIVED)
+    if query.now and FindingState.WAIVED in query.states:
+        fits.append(sa.and_(waived, table.c.waived_until > query.now))
+    if query.now and FindingState.OPEN in query.states:
+        fits.append(sa.and_(waived, table.c.waived_until <= query.now))
+    where: list[Where] = [sa.or_(*fits), table.c.severity >= int(query.at_least)]
+    given = ("asset_kind", "asset_name", "rule", "assignee")
+    where += [table.c[name] == value for name in given if (value := getattr(query, name)) is not None]
+    if query.severity is not None:
+        where.append(table.c.severity == int(query.severity))
+    text = plain.text(query.text.strip(), "text that is looked for", MAX_QUERY)
+    if text:
+        columns = (table.c.title, table.c.asset_name, table.c.rule)
+        where.append(sa.or_(*(column.icontains(text, autoescape=True) for column in columns)))
+    return where
 
 
 def finding_of(row: sa.Row[Any]) -> Finding:

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from .engine import EVERYWHERE, Database
 from .errors import SchemaNewer, SchemaOlder
 
-HEADS: Final = {"control": "0007", "events": "0004"}
+HEADS: Final = {"control": "0008", "events": "0004"}
 _ADVISORY_LOCK = 0x67616D62  # "gamb": two processes that start together migrate one after the other
 
 

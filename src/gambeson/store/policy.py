@@ -37,6 +37,17 @@ class PolicySource:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    """A version without its text, whose length in characters is ``size``."""
+
+    version: int
+    note: str
+    by: str
+    at: float
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Bypass:
     """``guard open``: the doors let through until ``until``; ``by`` answers for it."""
 
@@ -83,6 +94,30 @@ class Policies(Scoped):
         with self._reading() as scope:
             rows = scope.rows(schema.policies, order=[schema.policies.c.version.desc()])
         return [policy_of(row) for row in rows]
+
+    def history(self, *, offset: int = 0, limit: int = 50) -> tuple[Sequence[PolicyVersion], int]:
+        """Some versions without their texts, newest first, and how many there are."""
+        table = schema.policies
+        columns = (
+            table.c.version,
+            table.c.note,
+            table.c.by,
+            table.c.at,
+            sa.func.length(table.c.source).label("size"),
+        )
+        with self._reading() as scope:
+            mine = table.c.organisation == scope.organisation
+            query = (
+                sa.select(*columns).where(mine).order_by(table.c.version.desc()).limit(limit).offset(offset)
+            )
+            total = scope.conn.execute(sa.select(sa.func.count()).select_from(table).where(mine)).scalar()
+            return [PolicyVersion(**row._mapping) for row in scope.conn.execute(query)], int(total or 0)
+
+    def active_number(self) -> int:
+        """The number of the version in force; 0 where none is."""
+        with self._reading() as scope:
+            organisation = scope.one(schema.organisations)
+        return organisation.policy_version if organisation is not None else 0
 
     def activate(self, version: int, *, by: str, at: float) -> PolicySource:
         """Makes an older (or newer) version the active one. Raises NotFound."""

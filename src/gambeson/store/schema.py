@@ -210,6 +210,22 @@ binding_codes = sa.Table(
     _to("account", "accounts"),
 )
 
+# Who was asked to bind a second factor. ``used_at``: when a binding code was used after that; ``first_sign_in`` at the
+# portal after that; ``times``: how often they were asked.
+invitations = sa.Table(
+    "invitations",
+    control_metadata,
+    _text("organisation", primary_key=True),
+    _text("account", primary_key=True),
+    _text("by"),
+    _time("made_at"),
+    _time("expires_at"),
+    _time("used_at"),
+    _time("first_sign_in"),
+    Column("times", Integer, nullable=False),
+    _to("account", "accounts"),
+)
+
 # ``secret`` is the SHA-256 of the browser's cookie in hex. ``ended_at`` 0: not ended by anybody.
 web_sessions = sa.Table(
     "web_sessions",

@@ -14,16 +14,20 @@ from . import plain, schema
 from .accounts import Accounts
 from .actions import Actions
 from .audit import AuditEntry, entry
+from .audit_entries import AuditEntries
 from .authenticators import Authenticators
 from .binding_codes import BindingCodes
 from .credentials import Certificates, Credentials
+from .decisions import Decisions
 from .devices import Devices
 from .eas_devices import EasDevices
 from .engine import Database
 from .errors import BadValue, Conflict, NotFound
 from .events import Events
 from .findings import Findings
+from .invitations import Invitations
 from .jobs import Jobs
+from .people import People
 from .policy import Bypasses, Modes, Policies, SealedBoxes
 from .scope import Change, Scope, Scoped
 from .web_sessions import WebSessions
@@ -40,11 +44,13 @@ class OrganisationStore(Scoped):
         super().__init__(control, id)
         self.id = id
         self.accounts = Accounts(control, id)
+        self.people = People(control, id)
         self.devices = Devices(control, id)
         self.credentials = Credentials(control, id)
         self.certificates = Certificates(control, id)
         self.authenticators = Authenticators(control, id)
         self.binding_codes = BindingCodes(control, id)
+        self.invitations = Invitations(control, id)
         self.web_sessions = WebSessions(control, id)
         self.eas_devices = EasDevices(control, id)
         self.policies = Policies(control, id)
@@ -54,7 +60,9 @@ class OrganisationStore(Scoped):
         self.findings = Findings(control, id)
         self.jobs = Jobs(control, id)
         self.actions = Actions(control, id)
+        self.audit_entries = AuditEntries(control, id)
         self.events = Events(events, id)
+        self.decisions = Decisions(events, id)
 
     def get(self) -> Organisation:
         """The organisation as it is now. Raises NotFound where it was deleted."""

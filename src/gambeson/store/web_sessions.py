@@ -95,6 +95,10 @@ class WebSessions(Scoped):
                 ended_at=0.0,
                 end_reason="",
             )
+            invited = schema.invitations
+            change.update(
+                invited, invited.c.account == account, invited.c.first_sign_in == 0, first_sign_in=at
+            )
             change.audit("web-session.opened", new, account=account, rung=rung, source=source, how=how)
             made = change.one(schema.web_sessions, schema.web_sessions.c.id == new)
             assert made is not None

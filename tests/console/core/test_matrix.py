@@ -100,6 +100,17 @@ def test_the_bypass_opens_everything_and_says_so(world):
     world.bypass = (("o", T + HOUR),)
     got = cell(world.index())
     assert (got.lowest, got.why, got.until) == (Rung.KNOWLEDGE, "bypass", T + HOUR)
+    index = world.index()
+    assert matrix(index, "o", (IMAP,), T).side_doors()
+    assert not matrix(index, "o", (IMAP,), T + HOUR).side_doors()
+
+
+def test_with_a_rule_for_hours_it_is_kept_for_a_minute(world):
+    world.rules('[[rule]]\nname = "night"\nopinion = "deny"\nhours = ["08:01", "09:00"]\n')
+    index = world.index()
+    assert matrix(index, "o", (IMAP,), T).until == T + 60
+    assert matrix(index, "o", (IMAP,), T).row("a1")[0].lowest is Rung.DEVICE_SECRET
+    assert matrix(index, "o", (IMAP,), T + 60).row("a1")[0].lowest is None
 
 
 def test_an_account_that_is_off_gets_in_nowhere(world):

@@ -12,11 +12,11 @@ from jinja2 import nodes
 
 from console.portal.browser import Browser, World, enrol_totp
 from console.portal.test_things import phone
-from gambeson.console import portal
+from gambeson.console import portal, web
 from gambeson.console.portal.pages import sources
 from gambeson.console.portal.texts import load_texts
 
-FOLDER = Path(portal.__file__).parent
+FOLDER, SHARED = Path(portal.__file__).parent, Path(web.__file__).parent
 TEXTS = load_texts()
 SOURCES = sources()
 SPOKEN = ("alt", "title", "placeholder", "aria-label", "aria-description", "label", "content")
@@ -78,7 +78,7 @@ def keys_in_templates() -> tuple[set[str], set[str]]:
 def test_every_key_is_in_the_catalogue_and_every_text_is_used() -> None:
     whole, begun = keys_in_templates()
     assert whole - set(TEXTS.texts) == set()
-    code = "\n".join(f.read_text() for f in FOLDER.glob("*.py"))
+    code = "\n".join(f.read_text() for folder in (FOLDER, SHARED) for f in folder.glob("*.py"))
     in_code = set(re.findall(r'"([a-z-]+\.[a-z0-9-]+)"', code)) & set(TEXTS.texts)
     started = begun | set(re.findall(r'f"([a-z]+\.(?:[a-z-]+-)?){', code))
     unused = {
@@ -113,7 +113,7 @@ def test_texts_are_plain() -> None:
 
 
 def test_the_script_says_nothing_and_runs_no_text() -> None:
-    script = (FOLDER / "static/passkey.js").read_text()
+    script = (SHARED / "static/passkey.js").read_text()
     for never in (
         "innerHTML",
         "eval",

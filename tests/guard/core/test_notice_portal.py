@@ -27,6 +27,11 @@ def told(*events, admins=(ADMIN,), accounts=(ANN, BRUNO)):
     return due(events, {each.id: each for each in accounts}, admins)
 
 
+def of(kind, **more):
+    """An event of that kind, by who writes such."""
+    return replace(EVENT, kind=kind, id="console-1" if kind.startswith("console.") else EVENT.id, **more)
+
+
 def read(notice, origin=ORIGIN):
     message = email.message_from_bytes(
         compose(notice, "", "Sample", origin).as_bytes(), policy=email.policy.default
@@ -36,7 +41,7 @@ def read(notice, origin=ORIGIN):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_owner_hears_of_everything_and_administrators_of_what_smells_of_theft(kind):
-    found = [n.recipient for n in told(replace(EVENT, kind=kind))]
+    found = [n.recipient for n in told(of(kind))]
     assert found == [ANN.address, *([ADMIN] if kind in ALARMS else [])]
 
 
@@ -110,7 +115,7 @@ def test_an_administrator_is_asked_to_ask_and_what_the_record_says_beside_is_lef
 
 @given(st.text(max_size=300), st.text(max_size=64), st.sampled_from(sorted(KINDS)))
 def test_whatever_a_thing_is_called_it_becomes_no_link_no_header_and_no_line(named, source, kind):
-    event = replace(EVENT, kind=kind, source=source, data={"sentence": named})
+    event = of(kind, source=source, data={"sentence": named})
     usual = read(told(replace(event, source="::1", data={"sentence": "x"}))[0], "")
     message, text = read(told(event)[0], "")
     assert message.keys() == usual[0].keys()
@@ -122,6 +127,18 @@ def test_whatever_a_thing_is_called_it_becomes_no_link_no_header_and_no_line(nam
 @pytest.mark.parametrize("source", ["fe80::1%https://evil.example", "evil.example", "", "1.2.3.4 evil"])
 def test_a_source_that_is_more_than_an_address_is_not_shown(source):
     assert "evil" not in read(told(replace(EVENT, source=source))[0])[1]
+
+
+def test_what_the_help_desk_gave_is_told_by_the_console_alone_and_without_its_address():
+    kind = "console.help-desk.code"
+    event = of(kind, source="192.0.2.99", data={"sentence": "by calling back"})
+    message, text = read(told(event)[0])
+    assert message["Subject"] == "The help desk gave a code for this account"
+    assert "  checked   by calling back" in text
+    assert "192.0.2.99" not in text
+    for forged in (EVENT.id, "doors/1", "doors.1.0/console-1"):
+        assert told(replace(event, id=forged)) == []
+    assert told(replace(EVENT, id="console-1")) == []
 
 
 def test_a_kind_that_has_no_words_is_a_declared_error():

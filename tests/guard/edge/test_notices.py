@@ -217,6 +217,17 @@ def test_another_organisations_claims_make_no_mail(world: World) -> None:
     assert world.chore.step() == 0
 
 
+def test_a_code_from_the_help_desk_is_told_to_its_owner(world: World) -> None:
+    event = Event(
+        "console-1", world.now, "console.help-desk.code", world.organisation.id, world.account.id,
+        source="192.0.2.9", data={"sentence": "by video, with an identity card"},
+    )  # fmt: skip
+    world.store.events.append([event])
+    assert world.chore.step() == 1
+    assert [recipient for recipient, _ in world.arrived] == ["ann@sample.example"]
+    assert world.chore.step() == 0
+
+
 def test_what_changes_at_the_portal_is_told_once_an_hour(world: World) -> None:
     for number in range(30):
         world.at_the_portal("portal.factor.added", number)

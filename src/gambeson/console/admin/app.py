@@ -24,7 +24,9 @@ from litestar.enums import RequestEncodingType
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
+from litestar.response.streaming import ASGIStreamingResponse
 
+from gambeson.console.api.app import Api
 from gambeson.console.office import Office, RefusedError, StepUpError, World
 from gambeson.console.web.shell import Gate, Receive, Scope, Send, Shell
 from gambeson.console.web.visit import (
@@ -50,6 +52,7 @@ from .templating import Pages, load_catalogues
 
 FORM = "application/x-www-form-urlencoded"
 STATIC_SECONDS = 86400
+MAX_FORM_FIELDS = 128  # a page of a list, each with a box to tick
 LONG_BODY = 6 * 1024 * 1024
 CODECS = ("ascii", "hex", "idna", "latin-1", "punycode", "utf-8", "utf-8-sig", "utf-16")
 _log = logging.getLogger("gambeson.console")
@@ -65,7 +68,7 @@ class ConsoleApp:
     """The ASGI application."""
 
     def __init__(self, services: Services, handlers: Sequence[HTTPRouteHandler] = ()) -> None:
-        self.services = services
+        self.services, self.api = services, Api(services.world)
         modules = page_modules()
         self.routes: list[PageRoute] = [route for module in modules for route in module.ROUTES]
         navs: list[Nav] = [module.NAV for module in modules if hasattr(module, "NAV")]
@@ -76,6 +79,7 @@ class ConsoleApp:
                 *(self._handler(r) for r in self.routes),
                 self._static(),
                 live_route(services),
+                self.api.handler(),
                 *handlers,
             ],
             openapi_config=None,
@@ -188,6 +192,10 @@ class ConsoleApp:
         headers += [("set-cookie", value) for value in reply.cookies]
         if reply.location:
             headers.append(("location", reply.location))
+        if reply.stream is not None:
+            return ASGIStreamingResponse(
+                iterator=reply.stream, status_code=reply.status, headers=dict(headers), media_type=reply.kind
+            )
         return ASGIResponse(body=self._body(reply, desk), status_code=reply.status, headers=headers)
 
     def _body(self, reply: Reply, desk: Desk | None) -> bytes:
@@ -224,15 +232,19 @@ async def read_visit(request: Request[Any, Any, Any], at: float, long: bool = Fa
     form: dict[str, str] = {}
     files: dict[str, bytes] = {}
     if long and kind == RequestEncodingType.MULTI_PART:
-        for name, value in (await request.form()).multi_items():
+        try:
+            fields = (await request.form()).multi_items()
+        except (UnicodeDecodeError, LookupError):  # a field that is not in the charset that it names
+            raise ProblemError(400) from None
+        for name, value in fields:
             if hasattr(value, "read"):
                 files[name] = await value.read()
             else:
-                form[name] = str(value)[:MAX_BODY]
+                form[name] = str(value)  # pages ask with a limit of their own; all together have LONG_BODY
     elif body and kind != FORM:
         raise ProblemError(415)
     else:
-        form = read_fields(body, MAX_BODY)
+        form = read_fields(body, MAX_BODY, MAX_FORM_FIELDS)
     client = request.scope.get("client")
     return Visit(
         method=str(request.scope.get("gambeson.method", request.method)),
@@ -250,7 +262,7 @@ async def read_visit(request: Request[Any, Any, Any], at: float, long: bool = Fa
 
 
 def make_console(world: World, handlers: Sequence[HTTPRouteHandler] = ()) -> ConsoleApp:
-    """The console over a world. ``handlers`` are further routes: the API, the live stream, health."""
+    """The console over a world. ``handlers`` are further routes, such as health."""
     for codec in CODECS:
         codecs.lookup(codec)
     ZoneInfo("Europe/Berlin")

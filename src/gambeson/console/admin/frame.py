@@ -79,9 +79,13 @@ def _side_bar(desk: Desk, navs: Sequence[Nav]) -> list[tuple[str, str, bool]]:
     office, bar = desk.here, []
     for nav in navs:
         if nav.organisation and desk.of is not None and office.may(nav.verb, desk.of[0].id):
-            bar.append((f"{desk.base}/{nav.name}", nav.name))
-        elif not nav.organisation and (office.may(nav.verb) or nav.name in ("organisations", "me")):
-            bar.append((f"/{nav.name}", nav.name))
+            bar.append((f"{desk.base}/{nav.name}", nav.text or nav.name))
+        elif not nav.organisation and (
+            office.may(nav.verb)
+            or nav.name in ("organisations", "me")
+            or (nav.anywhere and office.organisations(nav.verb))
+        ):
+            bar.append((f"/{nav.name}", nav.text or nav.name))
     return [
         (path, desk.t(f"nav.{name}"), desk.path == path or desk.path.startswith(path + "/"))
         for path, name in bar

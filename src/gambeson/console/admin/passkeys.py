@@ -49,8 +49,11 @@ def registered(s: Services, visit: Visit, person: Staff) -> Authenticator:
     return made
 
 
-def keep(s: Services, person: Staff, made: Authenticator, name: str, by: str, at: float) -> None:
-    """Store a passkey that :func:`registered` gave. Raises Conflict, BadValue."""
+def keep(
+    s: Services, person: Staff, made: Authenticator, name: str, by: str, at: float, link: bytes = b""
+) -> None:
+    """Store a passkey that :func:`registered` gave; ``link`` (its verifier) is used up with it, or nothing is done.
+    Raises Conflict, NotFound, BadValue."""
     s.world.store.staff.add_passkey(
         person.id,
         name=name,
@@ -60,6 +63,7 @@ def keep(s: Services, person: Staff, made: Authenticator, name: str, by: str, at
         backup_eligible=made.backup_eligible,
         backed_up=made.backed_up,
         transports=made.transports,
+        link=link,
         by=by,
         at=at,
     )

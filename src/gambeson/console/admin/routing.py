@@ -46,12 +46,15 @@ class PageRoute:
 @dataclass(frozen=True, slots=True)
 class Nav:
     """A page's place in the side bar. ``name`` is the last part of its path and its text (``nav.NAME``). Pages of one
-    organisation lie under it; the others (``organisation`` false) at the top. Shown to who has ``verb`` there."""
+    organisation lie under it; the others (``organisation`` false) at the top. Shown to who has ``verb`` there;
+    ``anywhere``: in one organisation or another. ``text``: another text than its name's."""
 
     name: str
     order: int
     verb: Verb = Verb.READ
     organisation: bool = True
+    anywhere: bool = False
+    text: str = ""
 
 
 def get(path: str, handler: Handler, verb: Verb | None = Verb.READ, *, who: Who = Who.STAFF) -> PageRoute:

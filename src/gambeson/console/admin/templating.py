@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import jinja2
 
+from gambeson.console.core.visible import link, visible
 from gambeson.console.web.texts import Catalogue, read_catalogue
 
 LANGUAGES = ("en", "de")
@@ -78,7 +79,9 @@ class Pages:
             auto_reload=False,
         )
         self.static = static_files()
-        self.environment.filters.update(moment=moment, day=day, ago=ago, clock=clock)
+        self.environment.filters.update(
+            moment=moment, day=day, ago=ago, clock=clock, visible=visible, link=link
+        )
         self.environment.globals.update(
             product=name, asset={n: f"/static/{n}?v={_version(data)}" for n, data in self.static.items()}
         )

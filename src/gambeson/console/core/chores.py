@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
+from urllib.parse import quote
 
 from gambeson.model.access import DoorKind, Mode, Rung
 from gambeson.model.finding import Finding, FindingState, Severity
@@ -35,43 +36,43 @@ class Kind:
 # kind: severity x exposure is the risk. Why the severity is what it is stands beside it.
 KINDS: Mapping[str, Kind] = {
     # Everybody gets in with a password while it is on: the very thing Gambeson is there to end.
-    "bypass-open": Kind(100, 5, 0, "doors?bypass=open", critical=True),
+    "bypass-open": Kind(100, 5, 0, "doors/modes", critical=True),
     # Somebody used a sealed code. Either it was one of us, or it is the worst that can be.
-    "break-glass-used": Kind(100, 15, 0, "settings#break-glass", critical=True),
+    "break-glass-used": Kind(100, 15, 0, "/staff/break-glass", critical=True),
     # The record was changed after it was written: nothing in it can be relied on.
-    "audit-broken": Kind(100, 30, 0, "audit?verify=failed", critical=True),
+    "audit-broken": Kind(100, 30, 0, "audit", critical=True),
     # People cannot work, and will look for a way around.
-    "door-down": Kind(90, 15, 5, "doors?state=down", critical=True),
+    "door-down": Kind(90, 15, 5, "doors", critical=True),
     # A mailbox that a guessed password opens now, for the accounts behind it.
-    "side-door": Kind(80, 10, 1, "people?side=open"),
+    "side-door": Kind(80, 10, 1, "people?only=side-door"),
     # A known hole that is attacked from the Internet, and the shield before it is off.
-    "shield-off": Kind(70, 5, 5, "doors?shields=off"),
+    "shield-off": Kind(70, 5, 5, "doors"),
     # Doors that do not hold the newest policy: a revocation has not reached them.
-    "snapshot-lagging": Kind(70, 10, 0, "doors?snapshot=lagging"),
+    "snapshot-lagging": Kind(70, 10, 0, "doors"),
     # Nobody knows whether it is up or who tries what.
-    "door-blind": Kind(60, 10, 5, "doors?state=blind"),
+    "door-blind": Kind(60, 10, 5, "doors"),
     # Without a copy one fault loses everything; whether there is one is not known, or it is old.
-    "backup-unknown": Kind(60, 15, 0, "settings#backup"),
-    "backup-old": Kind(50, 15, 0, "settings#backup"),
+    "backup-unknown": Kind(60, 15, 0, "/settings"),
+    "backup-old": Kind(50, 15, 0, "/settings"),
     # A door that only watches lets every password through; it ends by itself, so less than a side door.
-    "door-not-enforcing": Kind(60, 10, 3, "doors?mode=watching"),
-    # A second way for whoever has the password, where a code is demanded and none is there: shut out, or let in by help.
-    "no-second-factor": Kind(45, 5, 0.5, "people?factor=none"),
+    "door-not-enforcing": Kind(60, 10, 3, "doors/modes"),
+    # Where a code is demanded and there is none, people are shut out, or let in by a friendly voice on the phone.
+    "no-second-factor": Kind(45, 5, 0.5, "people?only=without-factor"),
     # The record's chain was not looked at for a week: a change would not be noticed.
-    "audit-unverified": Kind(40, 5, 0, "audit?verify=due"),
+    "audit-unverified": Kind(40, 5, 0, "audit"),
     # Without codes nobody gets to the console when the directory is down or the key is lost.
-    "break-glass-missing": Kind(40, 15, 0, "settings#break-glass"),
+    "break-glass-missing": Kind(40, 15, 0, "/staff/break-glass"),
     # People wait for their mail, and among what waits may be a thief's phone.
-    "quarantined": Kind(40, 3, 2, "people?state=quarantined"),
-    "eas-waiting": Kind(40, 3, 2, "people?eas=waiting"),
+    "quarantined": Kind(40, 3, 2, "people/quarantine"),
+    "eas-waiting": Kind(40, 3, 2, "people/quarantine"),
     # Who will be stopped by enforcement: it keeps the door from being shut.
-    "would-be-stopped": Kind(35, 5, 3, "doors?ready=no"),
+    "would-be-stopped": Kind(35, 5, 3, "doors/modes"),
     # It ends, and somebody will be stopped on that day; or it is renewed without a thought.
-    "exception-ending": Kind(30, 3, 5, "policy?exceptions=ending"),
+    "exception-ending": Kind(30, 3, 5, "policy"),
     # A credential that nobody misses when it is stolen.
     "unused-device": Kind(30, 3, 0.5, "people?unused=180"),
     # Who has no device is not through the door's change yet.
-    "no-device": Kind(25, 5, 1, "people?device=none"),
+    "no-device": Kind(25, 5, 1, "people?only=without-device"),
     # Not measured yet: the findings are not known.
     "findings-unknown": Kind(50, 10, 0, "findings"),
 }
@@ -169,9 +170,9 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """One thing to do. ``key`` is the same for the same thing from week to week; ``title`` is a key of the texts, filled
-    with ``values`` (numbers, names, and times as seconds since 1970 in names that end in ``_at``); ``link`` is where it
-    is done, below the organisation's pages."""
+    """One thing to do. ``key`` is the same for the same thing from week to week; ``title`` is a key of the texts,
+    filled with ``values`` (numbers, names, and times as seconds since 1970 in names that end in ``_at``); ``link`` is
+    where it is done, below the organisation's pages; with a slash before it, of the whole console."""
 
     key: str
     kind: str
@@ -289,8 +290,9 @@ def _of_findings(facts: Facts) -> Iterator[Chore]:
         worst = max(mine, key=lambda f: f.severity)
         kind = FINDINGS[worst.severity]
         title = "today.chore.finding" if len(mine) == 1 else "today.chore.findings"
+        values: dict[str, str | int | float]
         values = {"count": len(mine), "what": worst.title, "severity": worst.severity.word, "rule": rule}
-        link = f"findings/{worst.id}" if len(mine) == 1 else f"findings?rule={rule}"
+        link = f"findings/{worst.id}" if len(mine) == 1 else f"findings?rule={quote(rule, safe='')}"
         yield Chore(
             f"finding:{rule}",
             "finding",

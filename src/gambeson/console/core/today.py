@@ -106,7 +106,7 @@ def today(facts: Facts, hours: float, doors: Iterable[Up], alone: Alone | None =
     """The week. ``hours`` is what the owner set, ``doors`` the present state of each door that is served (none: blind),
     ``alone`` what :func:`did_alone` counted."""
     every = chores(facts)
-    budget = round(60 * hours) if 0 < hours < 168 else 60
+    budget = int(60 * hours) if 0 <= hours <= 168 else 60  # what is no number of hours is one hour
     shown = fitted(every, budget)
     left = [chore for chore in every if chore not in shown]
     return Today(
@@ -147,8 +147,17 @@ def state_of(doors: Iterable[Up], every: Iterable[Chore], *, blind: bool) -> Sta
     return State(combined(doors), exposure)
 
 
-_REFUSALS = ("door.login.refused", "door.web.refused", "door.request.refused", "door.enter.refused")
-_REFUSALS += ("door.eas.refused", "door.ews.refused", "door.message.refused")
+_REFUSALS = frozenset(
+    (
+        "door.login.refused",
+        "door.web.refused",
+        "door.request.refused",
+        "door.enter.refused",
+        "door.eas.refused",
+        "door.ews.refused",
+        "door.message.refused",
+    )
+)
 
 
 def did_alone(

@@ -62,7 +62,7 @@ class Gate:
 
     def is_free(self, path: str) -> bool:
         """Whether this path proves in each request who asks."""
-        return bool(self.free) and path.startswith(self.free)
+        return bool(self.free) and (path.startswith(self.free) or path == self.free.rstrip("/"))
 
 
 def security_headers(gate: Gate) -> list[tuple[bytes, bytes]]:
@@ -119,7 +119,7 @@ class Shell:
             return  # the browser left
         head = scope["method"] == "HEAD"
         inner = dict(scope, method="GET" if head else scope["method"])
-        inner["gambeson.method"] = scope["method"]
+        inner["gambeson.method"], inner["gambeson.path"] = scope["method"], scope["path"]
         given = False
 
         async def receive_again() -> Event:
@@ -170,7 +170,9 @@ class Shell:
     async def _refuse(self, status: int, scope: Scope, send: Send) -> None:
         kind, body = b"text/html; charset=utf-8", b""
         if self._gate.is_free(scope["path"]):  # a program asks: RFC 9457
-            problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+            phrase = HTTPStatus(status).phrase
+            reason = phrase.lower().replace(" ", "-")
+            problem = {"type": "about:blank", "title": phrase, "status": status, "reason": reason}
             kind, body = b"application/problem+json", json.dumps(problem).encode()
         else:
             body = self._error_page(status)

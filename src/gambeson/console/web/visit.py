@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from urllib.parse import parse_qsl
@@ -66,7 +66,8 @@ class Visit:
 @dataclass(slots=True)
 class Reply:
     """One answer. ``page`` names a template, ``values`` go into it; else ``body`` goes out as it is. ``location``
-    makes it a 303. ``cookies`` are whole Set-Cookie values."""
+    makes it a 303. ``cookies`` are whole Set-Cookie values. ``stream``: parts that are made while they are sent, where
+    the framework around can do that; nobody reads it twice."""
 
     status: int = 200
     page: str = ""
@@ -76,6 +77,7 @@ class Reply:
     location: str = ""
     cookies: list[str] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
+    stream: Iterator[bytes] | None = None
 
     def __repr__(self) -> str:
         return f"Reply({self.status}, {self.page or self.kind!r})"
@@ -110,15 +112,13 @@ def read_cookies(headers: list[bytes]) -> dict[str, str]:
     return {name: values[0] for name, values in seen.items() if len(values) == 1}
 
 
-def read_fields(text: bytes, limit: int) -> dict[str, str]:
+def read_fields(text: bytes, limit: int, most: int = MAX_FIELDS) -> dict[str, str]:
     """The fields of a query or form (application/x-www-form-urlencoded). Raises ProblemError(400) for too many, too
     long, one name twice, anything that is not UTF-8, and control characters other than line breaks."""
     if len(text) > limit:
         raise ProblemError(400)
     try:
-        pairs = parse_qsl(
-            text.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"
-        )
+        pairs = parse_qsl(text.decode("ascii"), keep_blank_values=True, max_num_fields=most, errors="strict")
     except ValueError:  # UnicodeDecodeError is one
         raise ProblemError(400) from None
     fields = dict(pairs)

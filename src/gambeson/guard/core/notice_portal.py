@@ -1,5 +1,5 @@
 """Notices of the portal: a person is told that the ways into their account changed (NIST SP 800-63B: notice of a new
-authenticator), and the administrators of what smells of theft.
+authenticator), and the administrators of what smells of theft. What the console's help desk gives is told alike.
 
 Rules of this file:
 
@@ -22,7 +22,10 @@ from gambeson.model.asset import Account
 from gambeson.model.event import Event
 
 KIND = "notice.portal"
-_WRITER = "portal/"  # how the ids of the portal's events begin; a door can't write them
+_WRITERS = {
+    "portal": "portal/",
+    "console": "console-",
+}  # how the ids of their events begin; a door can't write them
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,11 @@ KINDS: Mapping[str, Words] = {
         "A passkey of this account was refused: its counter did not grow. There may be a copy of it.",
         alarm=True,
     ),
+    "console.help-desk.code": Words(
+        "The help desk gave a code for this account",
+        "The help desk gave a code with which a second factor can be added to this account, beside its password.",
+        named="checked",
+    ),
 }
 
 
@@ -92,7 +100,7 @@ def due(
     found: dict[str, PortalNotice] = {}
     for event in sorted(events, key=lambda each: (each.at, each.id)):
         words, account = KINDS.get(event.kind), accounts.get(event.account)
-        if words is None or account is None or not event.id.startswith(_WRITER):
+        if words is None or account is None or not _written(event):
             continue
         if not account.enabled or event.organisation != account.organisation:
             continue
@@ -104,6 +112,11 @@ def due(
             )
             found.setdefault(name, notice)
     return list(found.values())
+
+
+def _written(event: Event) -> bool:
+    """Whether the event comes from where its kind says."""
+    return event.id.startswith(_WRITERS[event.kind.partition(".")[0]])
 
 
 def compose(notice: PortalNotice, sender: str, organisation: str, origin: str) -> EmailMessage:
@@ -122,7 +135,11 @@ def _text(notice: PortalNotice, words: Words, origin: str) -> str:
     about = [words.text, "", f"  account   {notice.address}"]
     if notice.named:
         about.append(f"  {words.named:<8}  {plain_words(notice.named)}")
-    about += [f"  when      {moment(notice.at)}", f"  from      {shown_source(notice.source)}", ""]
+    console = notice.kind.startswith("console.")
+    about.append(f"  when      {moment(notice.at)}")
+    if not console:  # where the help desk sits is nobody's business
+        about.append(f"  from      {shown_source(notice.source)}")
+    about.append("")
     if notice.recipient == notice.address:
         portal = f"the portal, {origin}," if origin else "the portal"
         advice = [
@@ -131,5 +148,6 @@ def _text(notice: PortalNotice, words: Words, origin: str) -> str:
         ]
     else:
         advice = ["Ask the account's owner whether this was them."]
-    end = "This comes at most once an hour for each kind of change; the portal shows all of them."
+    end = "This comes at most once an hour for each kind of change"
+    end += "." if console else "; the portal shows all of them."
     return "\n".join([*about, *advice, "", end, ""])

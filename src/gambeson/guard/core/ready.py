@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import ceil, inf
 from statistics import median
+from typing import cast
 
 from gambeson.model.access import (
     BROWSER_DOORS,
@@ -44,6 +45,7 @@ MIN_SIGHTINGS = 8  # fewer logins show no rhythm
 RHYTHM = 0.1  # how far, of the usual interval, an interval strays from it where a clock keeps it
 REGULAR = 0.8  # of the intervals; a machine pauses for the night or its restart, too
 NOBODY = "(no session)"
+_LIVE = "ready:live-credentials"  # a key of SnapshotIndex.memo; no organisation's id has a colon
 _WEB_DOORS = frozenset((*BROWSER_DOORS, *DEVICE_WEB_DOORS))
 # How libraries and scripts begin their User-Agent (RFC 9110 section 10.1.5): nobody reads a page with them.
 _LIBRARIES = (
@@ -183,8 +185,7 @@ def request_of(event: Event, index: SnapshotIndex) -> AccessRequest | None:
         identity = Identity(claimed, event.organisation, event.account, event.device, credential, rung)
         if event.device and credential not in index.credential:
             # A device that has got a new credential since is not stopped for the old one's sake.
-            own = [c for c in index.credential.values() if c.device == event.device and not c.revoked_at]
-            identity = replace(identity, credential=own[0].id if own else "")
+            identity = replace(identity, credential=_live(index).get(event.device, ""))
     risk = event.data.get("risk", 0)
     return AccessRequest(
         door,
@@ -195,6 +196,17 @@ def request_of(event: Event, index: SnapshotIndex) -> AccessRequest | None:
         cloud=str(event.data.get("cloud", "")),
         cloud_evidence=str(event.data.get("cloud_evidence", "")),
     )
+
+
+def _live(index: SnapshotIndex) -> dict[str, str]:
+    """By device (its id) the id of its first credential that was not revoked; made once for a snapshot."""
+    if _LIVE not in index.memo:
+        found: dict[str, str] = {}
+        for credential in index.credential.values():
+            if not credential.revoked_at:
+                found.setdefault(credential.device, credential.id)
+        index.memo[_LIVE] = found
+    return cast(dict[str, str], index.memo[_LIVE])
 
 
 def _reasons(event: Event) -> tuple[str, ...]:

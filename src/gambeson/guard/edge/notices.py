@@ -1,4 +1,5 @@
-"""The worker's chore that tells people of devices in quarantine, and of what changed about their account at the portal.
+"""The worker's chore that tells people of devices in quarantine, of what changed about their account at the portal, and
+of a broken glass at the console.
 
 What is to be sent is found in the recorded events and put into the journalled queue under the notice's own id: a
 second one of that id is refused by the store, so neither a crash nor a second look makes it twice. Sending takes a job
@@ -10,12 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from email.message import EmailMessage
 from typing import Any, cast
 
-from gambeson.guard.core import notice_portal
+from gambeson.guard.core import notice_glass, notice_portal
 from gambeson.guard.core.notice import (
     CAUSE,
     EAS_CAUSE,
@@ -26,6 +27,7 @@ from gambeson.guard.core.notice import (
     notice_id,
     phone_of,
 )
+from gambeson.guard.core.notice_glass import GlassNotice
 from gambeson.guard.core.notice_portal import PortalNotice
 from gambeson.model.asset import Account, Device, DeviceState
 from gambeson.model.event import Event
@@ -48,7 +50,8 @@ _LOOKED_AT = 200  # newest refusals of one device and day
 _OVERLAP = 600.0  # of two looks at the portal's events: some may be written late
 _PORTAL_LOOKED_AT = 1_000  # newest events of one kind
 BY = "worker"
-KINDS = (KIND, notice_portal.KIND)
+KINDS = (KIND, notice_portal.KIND, notice_glass.KIND)
+_GLASS_LOOKED_AT = 100  # newest uses of break-glass codes
 
 
 class Notices:
@@ -76,10 +79,12 @@ class Notices:
         """One round. Returns how many were sent. Raises what the store raises; nothing is lost then."""
         now = self._clock()
         since = now - _DAY if self._looked is None else min(now, self._looked) - _OVERLAP
-        for each in self._store.organisations():
+        organisations = self._store.organisations()
+        for each in organisations:
             organisation = self._store.organisation(each.id)
             self._find(organisation)
             self._find_portal(organisation, max(0.0, since), now)
+        self._find_glass(sorted(each.id for each in organisations), max(0.0, since), now)
         self._looked = now
         return self._send_all()
 
@@ -125,6 +130,17 @@ class Notices:
             if not _there(organisation, notice.id):
                 self._journal(organisation, notice, now)
 
+    def _find_glass(self, organisations: Sequence[str], since: float, now: float) -> None:
+        """It concerns the installation; the mail is journalled with the first organisation, so that it is made once."""
+        events = self._store.events.recent(notice_glass.CAUSE, since, _GLASS_LOOKED_AT)
+        if not events or not organisations:
+            return
+        staff = [each.address for each in self._store.staff.list() if each.enabled and each.address]
+        first = self._store.organisation(organisations[0])
+        for notice in notice_glass.due(events, (*self._plan.admins, *staff)):
+            if not _there(first, notice.id):
+                self._journal(first, notice, now)
+
     def _refusals(
         self, organisation: OrganisationStore, kind: str, device: str, now: float
     ) -> Iterable[Event]:
@@ -135,8 +151,10 @@ class Notices:
                 kind=kind, device=device, since=begin, until=begin + _DAY, limit=_LOOKED_AT
             )
 
-    def _journal(self, organisation: OrganisationStore, notice: Notice | PortalNotice, now: float) -> None:
-        kind = KIND if isinstance(notice, Notice) else notice_portal.KIND
+    def _journal(
+        self, organisation: OrganisationStore, notice: Notice | PortalNotice | GlassNotice, now: float
+    ) -> None:
+        kind = {Notice: KIND, PortalNotice: notice_portal.KIND, GlassNotice: notice_glass.KIND}[type(notice)]
         try:
             organisation.jobs.add(
                 kind, asdict(notice), id=notice.id, max_attempts=MAX_ATTEMPTS, by=BY, at=now
@@ -167,7 +185,8 @@ class Notices:
         return sent
 
     def _send_one(self, job: Job) -> Outcome:
-        composed = self._portal(job) if job.kind == notice_portal.KIND else self._quarantined(job)
+        made = {KIND: self._quarantined, notice_portal.KIND: self._portal, notice_glass.KIND: self._glass}
+        composed = made[job.kind](job)
         if isinstance(composed, Outcome):
             return composed
         recipient, message = composed
@@ -200,6 +219,13 @@ class Notices:
             return Outcome(Fate.REFUSED, "not sent: the account is not there any more")
         try:
             return notice.recipient, notice_portal.compose(notice, self._plan.sender, name, self._plan.portal)
+        except ValueError as error:
+            return Outcome(Fate.REFUSED, f"not sent: {error}"[:300])
+
+    def _glass(self, job: Job) -> tuple[str, EmailMessage] | Outcome:
+        notice = GlassNotice(**cast("dict[str, Any]", job.payload))
+        try:
+            return notice.recipient, notice_glass.compose(notice, self._plan.sender)
         except ValueError as error:
             return Outcome(Fate.REFUSED, f"not sent: {error}"[:300])
 

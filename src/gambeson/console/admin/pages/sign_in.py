@@ -108,10 +108,8 @@ def bind(desk: Desk, visit: Visit) -> Reply:
     by = f"{person.name} (console)"
     try:
         made = passkeys.registered(s, visit, person)
-        s.world.store.staff.use_link(_verifier(token), by=by, at=desk.at)
-        passkeys.keep(
-            s, person, made, visit.given("name", MAX_NAME).strip() or desk.t("passkey.first"), by, desk.at
-        )
+        name = visit.given("name", MAX_NAME).strip() or desk.t("passkey.first")
+        passkeys.keep(s, person, made, name, by, desk.at, _verifier(token))
     except PasskeyError:
         return desk.page("welcome", 403, person=person, error="welcome.wrong")
     except (Conflict, NotFound):

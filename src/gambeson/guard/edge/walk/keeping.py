@@ -3,7 +3,9 @@ could tell everything, and did not get in. What was measured of shields lies bes
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -52,7 +54,12 @@ def keep_shields(data: Path, measured: Iterable[Measured]) -> None:
     """Remember what this walk measured; what it did not measure stays as it was. Raises OSError."""
     known = {one.shield: one for one in kept_shields(data)}
     known.update((one.shield, one) for one in measured)
-    write_whole(data / SHIELDS_FILE, msgspec.json.encode(list(known.values())))
+    path = data / SHIELDS_FILE
+    write_whole(path, msgspec.json.encode(list(known.values())))
+    # The console shows it, and is not root where the walk is: the group that the directory lets through may read it.
+    with suppress(PermissionError):
+        os.chown(path, -1, data.stat().st_gid, follow_symlinks=False)
+        path.chmod(0o640)
 
 
 def kept_shields(data: Path) -> Sequence[Measured]:

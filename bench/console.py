@@ -31,12 +31,11 @@ PAGE_GOAL, RATE_GOAL = 50.0, 340.0  # CPU ms; requests a second of one worker
 PAGES = (
     "today",
     "doors",
-    "doors/decisions",
     "doors/why?q=person00042@playground.example",
     "people",
     "people?q=person0004",
     "people/acc-b42",
-    "quarantine",
+    "people/quarantine",
     "findings",
     "actions",
     "servers",

@@ -1,10 +1,13 @@
-"""Writes the documents that are made from the code: settings, sample file, mail programs, the portal's description."""
+"""Writes the documents that are made from the code: settings, sample file, mail programs, the portal's and the API's
+description."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+from gambeson.console.api import document as api
+from gambeson.console.api.operation import operations
 from gambeson.console.portal.description import description
 from gambeson.guard.core.web.clients import document, load_clients, readme_table
 from gambeson.settings.document import reference, sample
@@ -21,6 +24,7 @@ def documents() -> dict[Path, str]:
         ROOT / "examples/gambeson.toml": sample(),
         ROOT / "docs/clients.md": document(load_clients()),
         ROOT / "docs/schemas/portal-api.json": json.dumps(description(), indent=1) + "\n",
+        ROOT / "docs/schemas/openapi.json": api.text(operations()),
         README: between(README.read_text(encoding="utf-8"), "\n" + readme_table(load_clients()) + "\n"),
     }
 

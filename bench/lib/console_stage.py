@@ -18,6 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from gambeson.console.admin.sessions import SESSION
+from gambeson.console.core import api_token
 from gambeson.model.staff import EVERY, Grant, Role, Verb
 from gambeson.store.control import Store
 from peers.gambeson import Gambeson
@@ -99,19 +100,19 @@ class ConsoleStage:
         record.close()
 
     def _token(self, store: Store, staff: str, now: float) -> str:
-        public, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+        made = api_token.make(secrets.token_bytes(api_token.ENTROPY_BYTES))
         store.tokens.create(
             "bench",
             organisations=(EVERY,),
             verbs=tuple(Verb),
-            verifier=sha256(secret.encode()).digest(),
-            public_id=public,
+            verifier=made.verifier,
+            public_id=made.public_id,
             staff=staff,
             expires_at=now + 86400,
             by="bench",
             at=now,
         )
-        return f"gamt_{public}_{secret}"
+        return made.text
 
     def _rows(self, conn: sqlite3.Connection, now: float) -> None:
         def row(table: str, rows: Iterable[dict[str, object]]) -> None:

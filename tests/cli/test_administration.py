@@ -34,7 +34,7 @@ def test_ready_json_is_what_scripts_rely_on(running: Gambeson) -> None:
     ports = [running.first_port + n for n in range(8)]
     assert [ready["doors"][name] for name in listeners] == [f"127.0.0.1:{port}" for port in ports]
     assert ready["console"] == f"https://localhost:{running.first_port + 8}"
-    assert ready["admin_link"] is None
+    assert ready["admin_link"].startswith(f"{ready['console']}/welcome/")
     assert ready["https_host"] == "mail.localhost"
     assert ready["portal"] == f"https://login.localhost:{running.first_port + 7}"
     accounts = ready["playground"]["accounts"]

@@ -24,9 +24,11 @@ from gambeson.cli.frame import parser
 from peers.gambeson import Gambeson
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
-OPENAPI = "portal-api.json"  # the portal's pages, no document of a command
+OPENAPI = ("portal-api.json", "openapi.json")  # the portal's pages and the API, no documents of a command
 CONTENTS = {
-    path.name: json.loads(path.read_text()) for path in sorted(SCHEMAS.glob("*.json")) if path.name != OPENAPI
+    path.name: json.loads(path.read_text())
+    for path in sorted(SCHEMAS.glob("*.json"))
+    if path.name not in OPENAPI
 }
 REGISTRY: Any = Registry().with_resources(
     [(name, Resource.from_contents(schema)) for name, schema in CONTENTS.items()]

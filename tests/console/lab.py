@@ -5,8 +5,8 @@
         ann = lab.staff("Ann", Grant(EVERY, Role.OWNER))
         page = lab.browser(ann).get(f"/o/{acme.id}/today")
 
-The worker is not there (nothing runs): publishing says so. ``lab.browser()`` is nobody; a browser of a member of staff has
-a session whose passkey was shown just now. ``lab.later(seconds)`` moves the clock.
+The worker is not there (nothing runs): publishing says so. ``lab.browser()`` is nobody; a browser of a member of staff
+has a session whose passkey was shown just now. ``lab.later(seconds)`` moves the clock.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class Lab:
     def browser(
         self, staff: Staff | None = None, *, fresh: bool = True, how: str = "passkey", **more: Any
     ) -> Browser:
-        """A browser; with ``staff`` (or ``how`` break-glass) signed in. Not ``fresh``: the passkey was shown long ago."""
+        """A browser; with ``staff`` (or ``how`` break-glass) signed in. Not ``fresh``: that was long ago."""
         found = Browser(self.app, **more)
         if staff is not None or how != "passkey":
             value = self.random(32).hex()
@@ -256,7 +256,8 @@ class Browser:
             f'--{mark}\r\ncontent-disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode()
             for k, v in form.items()
         ]
-        head = f'--{mark}\r\ncontent-disposition: form-data; name="{name}"; filename="x.csv"\r\ncontent-type: text/csv\r\n\r\n'
+        head = f'--{mark}\r\ncontent-disposition: form-data; name="{name}"; filename="x.csv"\r\n'
+        head += "content-type: text/csv\r\n\r\n"
         body = b"".join([*parts, head.encode(), data, f"\r\n--{mark}--\r\n".encode()])
         kind = ("content-type", f"multipart/form-data; boundary={mark}")
         return self.send("POST", path, body, [kind, ("origin", ORIGIN)])

@@ -12,7 +12,18 @@ import threading
 
 from console.lab import Lab
 from gambeson.process.channel import Channel
-from gambeson.process.messages import Health, HealthAsk, Message, PublishAsk, Published
+from gambeson.process.messages import (
+    Health,
+    HealthAsk,
+    KillAsk,
+    Killed,
+    Message,
+    PublishAsk,
+    Published,
+    SessionInfo,
+    Sessions,
+    SessionsAsk,
+)
 from gambeson.process.packet import pair
 from gambeson.process.worker_client import AdminWorker
 
@@ -20,6 +31,8 @@ from gambeson.process.worker_client import AdminWorker
 class Worker:
     def __init__(self, lab: Lab) -> None:
         self.held = self.number = 4
+        self.sessions: tuple[SessionInfo, ...] = ()
+        self.killed: list[KillAsk] = []
         self._lab = lab
         ours, self._theirs = pair()
         ours.setblocking(True)
@@ -48,7 +61,8 @@ class Worker:
 
     async def _serve(self) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
-        channel = Channel(self._theirs, HealthAsk | PublishAsk, self._answer, name="console", take_fds=False)
+        asks = HealthAsk | PublishAsk | SessionsAsk | KillAsk
+        channel = Channel(self._theirs, asks, self._answer, name="console", take_fds=False)
         self._ready.set()
         await self._ended.wait()
         channel.close()
@@ -56,4 +70,9 @@ class Worker:
     def _answer(self, message: Message, fds: tuple[int, ...]) -> Message:
         if isinstance(message, PublishAsk):
             return Published(number=self.number, acknowledged=("doors.1",))
+        if isinstance(message, SessionsAsk):
+            return Sessions(sessions=self.sessions)
+        if isinstance(message, KillAsk):
+            self.killed.append(message)
+            return Killed(count=1)
         return Health(number=self.number, made_at=self._lab.clock.now, followers={"doors.1": self.held})

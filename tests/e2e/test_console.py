@@ -1,5 +1,6 @@
 """The console in Debian's Chromium, as stories on the playground: each test is one thing that somebody who looks after
-mail does or sees. Passkeys come from a virtual authenticator. One installation, from its first run on; the order counts.
+mail does or sees. Passkeys come from a virtual authenticator. One installation, from its first run on.
+The order counts.
 """
 
 from __future__ import annotations

@@ -108,6 +108,8 @@ SWEEP: dict[str, Callable[[OrganisationStore, Any], object] | str] = {
     "policies.active": lambda a, b: [p for p in [a.policies.active()] if p and p.organisation != a.id],
     "policies.list": lambda a, b: [p for p in a.policies.list() if p.organisation != a.id],
     "policies.reset": "own",
+    "policies.history": lambda a, b: [] if a.policies.history()[1] == len(a.policies.list()) else [b.id],
+    "policies.active_number": "own",
     "policies.activate": lambda a, b: a.policies.activate(1, **ADMIN),
     "modes.set": lambda a, b: a.modes.set(
         DoorKind.IMAP, Mode.OBSERVE, until=NOW + 9, account=b.account, **ADMIN

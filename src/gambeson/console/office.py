@@ -13,7 +13,8 @@ Rules, and they hold below every handler:
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,7 +28,6 @@ from gambeson.process.keeper_client import AdminKeeper
 from gambeson.process.worker_client import AdminWorker, WorkerGone, WorkerRefused
 from gambeson.store.across import Across
 from gambeson.store.control import Store
-from gambeson.store.errors import NotFound
 from gambeson.store.tenant import OrganisationStore
 
 from .core.roles import BREAK_GLASS, everywhere, verbs
@@ -152,13 +152,32 @@ class World:
     memo: dict[str, Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _building: threading.Lock = field(default_factory=threading.Lock)
+    _held: threading.local = field(default_factory=threading.local)
     _known: tuple[int, dict[str, Organisation]] = (-1, {})
     _index: tuple[int, SnapshotIndex | None] = (-1, None)
     _staff: tuple[int, dict[str, Staff]] = (-1, {})
 
+    def counter(self) -> int:
+        """What grows with every change of control data. Within :meth:`steady` it is asked for once."""
+        held: int | None = getattr(self._held, "counter", None)
+        if held is None:
+            held = self.store.change_counter()
+            if getattr(self._held, "steady", False):
+                self._held.counter = held
+        return held
+
+    @contextmanager
+    def steady(self) -> Iterator[None]:
+        """For a page that only shows something, on this thread: it shows one state, and asks once which."""
+        self._held.steady, self._held.counter = True, None
+        try:
+            yield
+        finally:
+            self._held.steady, self._held.counter = False, None
+
     def organisations(self) -> dict[str, Organisation]:
         """Every organisation by its id, as the store has them."""
-        counter = self.store.change_counter()
+        counter = self.counter()
         with self._lock:
             if self._known[0] == counter:
                 return self._known[1]
@@ -169,7 +188,7 @@ class World:
 
     def staff(self) -> dict[str, Staff]:
         """Every member of staff by id. Nobody sees it as a whole: who may read one organisation sees who else may."""
-        counter = self.store.change_counter()
+        counter = self.counter()
         with self._lock:
             if self._staff[0] == counter:
                 return self._staff[1]
@@ -180,7 +199,7 @@ class World:
 
     def index(self) -> SnapshotIndex:
         """The store as a door would get it now. Made anew only after a change: it is much to read."""
-        counter = self.store.change_counter()
+        counter = self.counter()
         with self._building:
             if self._index[0] != counter or self._index[1] is None:
                 self._index = (counter, self.build())
@@ -249,10 +268,7 @@ class Office:
         self.known(id)
         if not self.may(verb, id):
             raise RefusedError("not-allowed", f"Your role here does not include “{verb}”. Ask an owner.", 403)
-        try:
-            return self.world.store.organisation(id)
-        except NotFound:
-            raise RefusedError("not-found", "There is no such organisation.", 404) from None
+        return self.world.store.of(id)
 
     def either(self, id: str, *wanted: Verb) -> OrganisationStore:
         """Like :meth:`organisation`, for whoever has one of these verbs there: what takes access away may be done by

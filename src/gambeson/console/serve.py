@@ -26,6 +26,8 @@ class ConsoleServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            # Nobody stands before it, so no header says who asks: throttle and audit log go by the connection.
+            proxy_headers=False,
             date_header=True,
             limit_concurrency=256,
             timeout_keep_alive=15,

@@ -113,6 +113,10 @@ class Store:
         """Reads over exactly these organisations (their ids). Raises BadValue for what cannot be an id."""
         return Across(self.control, self.event_database, organisations)
 
+    def of(self, id: str) -> OrganisationStore:
+        """The store of an organisation whose id is known to be one: nothing is asked. (Of any other it is empty.)"""
+        return OrganisationStore(self.control, self.event_database, id)
+
     def create_organisation(
         self,
         name: str,

@@ -9,6 +9,7 @@ leaves the installation without an owner who can sign in, once there was one (:m
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ from .staff_rows import owned_still, owners, staff_row
 from .staff_sessions import StaffSessions
 
 MAX_STAFF, MAX_GRANTS = 10_000, 10_000
+MAX_NAME_KEY = 200
+_RESERVED = frozenset(("break-glass",))
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}\Z")  # RFC 5646 section 2.1, the plain ones
 _ZONE = re.compile(r"[A-Za-z0-9+_-]{1,30}(?:/[A-Za-z0-9+_-]{1,30}){0,3}\Z")
 _TAKEN = "A member of staff has this name already: the audit log names people, so choose another."
@@ -195,8 +198,15 @@ def _is(id: str, organisation: str, role: Role) -> tuple[sa.ColumnElement[bool],
 
 
 def _named(name: str) -> dict[str, Any]:
-    shown = plain.text(name, "name", 100, empty=False).strip()
-    return {"name": shown, "name_key": shown.casefold()}
+    """The audit log names people, so no two names may look alike for a reason that nobody sees (Unicode Standard Annex
+    #15: NFKC; format characters), and nobody is called what a session by break-glass is called there."""
+    shown = " ".join(plain.text(name, "name", 100, empty=False).split())
+    if any(unicodedata.category(c) in ("Cc", "Cf", "Co", "Zl", "Zp") for c in shown):
+        raise BadValue("The name has a character in it that cannot be seen: remove it.")
+    key = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", shown).casefold())
+    if len(key) > MAX_NAME_KEY or key in _RESERVED:
+        raise BadValue("Nobody can be called so: choose another name.")
+    return {"name": shown, "name_key": key}
 
 
 def _checked(address: str | None, language: str | None, zone: str | None) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Links with which a member of staff binds a passkey: the first one after setup, an invitation, and after a loss.
 
 A link is good once and until its end; only the SHA-256 of its token is kept. Of a member of staff's there is one: a new
-one takes the place of the one before.
+one takes the place of the one before. The first run's is good only while nobody owns the installation: it is written
+down on the machine, and who became an owner by another way does not know of it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from . import plain
 from . import staff_schema as tables
 from .errors import BadValue, Conflict, NotFound
 from .installation import Installed, WholeChange
-from .staff_rows import staff_row
+from .staff_rows import owners, staff_row
 
 LONGEST = 30 * 86400.0  # seconds
 VERIFIER = 32  # octets
@@ -81,6 +82,8 @@ class StaffLinks(Installed):
         good = (table.c.used_at == 0, table.c.made_at <= at, table.c.expires_at > at)
         with self._reading() as scope:
             row = scope.one(table, table.c.verifier == verifier.hex(), *good)
+            if row is not None and row.kind == LinkKind.FIRST_RUN and owners(scope):
+                return None
         return link_of(row) if row is not None else None
 
     def use_link(self, verifier: bytes, *, by: str, at: float) -> StaffLink:
@@ -100,7 +103,8 @@ def spend(change: WholeChange, verifier: bytes) -> StaffLink:
     row = change.one(table, table.c.verifier == verifier.hex())
     if row is not None and row.used_at:
         raise Conflict("This link was used already: ask for a new one.")
-    if row is None or not row.made_at <= change.at < row.expires_at:
+    late = row is not None and row.kind == LinkKind.FIRST_RUN and owners(change) > 0
+    if row is None or late or not row.made_at <= change.at < row.expires_at:
         raise NotFound("This link is not right or not good any more: ask for a new one.")
     staff_row(change, row.staff, enabled=True)
     change.update(table, table.c.id == row.id, used_at=change.at)

@@ -1,5 +1,5 @@
-"""A client of the API in the tests: a token over a :class:`Lab`, and a small installation with one of each thing in each
-of two organisations. Whatever is named after the second one carries its mark."""
+"""A client of the API in the tests: a token over a :class:`Lab`, and organisations with one of each thing, every name
+in which carries a mark."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from console.lab import Answer, Browser, Lab
 from gambeson.console.api.operation import Operation
 from gambeson.console.core import api_token
+from gambeson.guard.core.web.eas import Outcome
 from gambeson.model.access import DoorKind, Mode
 from gambeson.model.asset import CredentialKind, DeviceKind, DeviceState
 from gambeson.model.event import Event
@@ -189,7 +190,7 @@ def furnish(lab: Lab, mark: str) -> Things:
                 "",
                 "eas",
                 "192.0.2.1",
-                {"device_id": f"other{mark}", "why": "other-device"},
+                {"device_id": f"other{mark}", "why": Outcome.OTHER_DEVICE.value},
             ),
         ]
     )

@@ -27,9 +27,7 @@ def served(lab: Lab) -> dict[str, Any]:
 
 
 def test_the_committed_document_is_current() -> None:
-    assert COMMITTED.read_text("utf-8") == document.text(TABLE), (
-        "write it anew: python -m gambeson.console.api.document docs/schemas/openapi.json"
-    )
+    assert COMMITTED.read_text("utf-8") == document.text(TABLE), "write it anew: ./dev docs"
 
 
 def test_it_is_open_and_of_this_version(lab: Lab) -> None:

@@ -18,7 +18,15 @@ def test_an_owner_may_everything_and_every_role_may_read() -> None:
 
 @pytest.mark.parametrize("role", [Role.AUDITOR, Role.RESPONDER])
 def test_who_looks_and_who_shuts_out_gives_nobody_access(role: Role) -> None:
-    giving = {Verb.DEVICES, Verb.PEOPLE, Verb.DOORS, Verb.POLICY, Verb.STAFF, Verb.ORGANISATIONS, Verb.ACTIONS}
+    giving = {
+        Verb.DEVICES,
+        Verb.PEOPLE,
+        Verb.DOORS,
+        Verb.POLICY,
+        Verb.STAFF,
+        Verb.ORGANISATIONS,
+        Verb.ACTIONS,
+    }
     assert not VERBS_OF[role] & giving
 
 

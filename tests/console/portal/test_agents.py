@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gambeson.console.web.agents import browser
 from gambeson.console.portal.texts import load_texts
+from gambeson.console.web.agents import browser
 
 MOZILLA = "Mozilla/5.0"
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"

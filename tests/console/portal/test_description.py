@@ -55,7 +55,9 @@ def test_a_table_that_names_no_route_is_refused(monkeypatch: pytest.MonkeyPatch)
 
 def test_every_field_that_a_page_reads_is_described_with_its_limit() -> None:
     """From the pages' own code: ``given("name", limit)`` and the query of the passkey's options."""
-    code = "\n".join(one.read_text() for folder in (made, web) for one in Path(folder.__file__).parent.glob("*.py"))
+    code = "\n".join(
+        one.read_text() for folder in (made, web) for one in Path(folder.__file__).parent.glob("*.py")
+    )
     read = {name: int(limit or 512) for name, limit in re.findall(r'given\("([a-z]+)"(?:, (\d+))?\)', code)}
     described: dict[str, set[int]] = {}
     for fields in made.FIELDS.values():
@@ -67,7 +69,9 @@ def test_every_field_that_a_page_reads_is_described_with_its_limit() -> None:
 
 
 def test_every_status_that_the_pages_name_is_described() -> None:
-    code = "\n".join(one.read_text() for folder in (made, web) for one in Path(folder.__file__).parent.glob("*.py"))
+    code = "\n".join(
+        one.read_text() for folder in (made, web) for one in Path(folder.__file__).parent.glob("*.py")
+    )
     raised = {int(n) for n in re.findall(r"(?:ProblemError|Reply|_refuse|return) ?\(?(4\d\d|5\d\d)\b", code)}
     assert {403, 404, 413, 415} < raised
     assert raised <= set(made.SENTENCES)

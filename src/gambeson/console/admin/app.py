@@ -48,7 +48,7 @@ from .desk import Desk
 from .open_routes import live_route
 from .routing import Nav, PageRoute, Who
 from .services import Challenges, Services
-from .templating import Pages, load_catalogues
+from .templating import load_catalogues, load_pages
 
 FORM = "application/x-www-form-urlencoded"
 STATIC_SECONDS = 86400
@@ -124,7 +124,14 @@ class ConsoleApp:
         return litestar_get("/static/{name:str}")(static)
 
     def _answer(self, route: PageRoute, visit: Visit, path: str) -> ASGIResponse:
-        """One page, on a thread. Whatever goes wrong becomes a page that says what to do."""
+        """One page, on a thread."""
+        if route.method != "GET":
+            return self._page(route, visit, path)
+        with self.services.world.steady():
+            return self._page(route, visit, path)
+
+    def _page(self, route: PageRoute, visit: Visit, path: str) -> ASGIResponse:
+        """Whatever goes wrong becomes a page that says what to do."""
         desk = self.desk(visit, None, path)
         try:
             found = sessions.current(self.services, visit)
@@ -266,5 +273,5 @@ def make_console(world: World, handlers: Sequence[HTTPRouteHandler] = ()) -> Con
     for codec in CODECS:
         codecs.lookup(codec)
     ZoneInfo("Europe/Berlin")
-    services = Services(world, load_catalogues(), Pages(world.facts.name), Challenges(world.random(32)))
+    services = Services(world, load_catalogues(), load_pages(world.facts.name), Challenges(world.random(32)))
     return ConsoleApp(services, handlers)

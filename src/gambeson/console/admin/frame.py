@@ -21,7 +21,8 @@ MAX_BACK = 512
 def local(path: str) -> str:
     """``path`` where it is one of this very host, else the first page: nobody is sent elsewhere."""
     good = path.startswith("/") and not path.startswith(("//", "/\\")) and len(path) <= MAX_BACK
-    return path if good and path.isprintable() and "\\" not in path else "/"
+    plain = path.isascii() and path.isprintable() and "\\" not in path  # it becomes a header
+    return path if good and plain else "/"
 
 
 def quoted(path: str) -> str:

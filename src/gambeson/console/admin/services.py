@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from gambeson.console.office import World
 from gambeson.console.web.texts import Catalogue
+from gambeson.console.web.visit import ProblemError
 from gambeson.guard.core.networks import source_prefix
 
 from .templating import Pages
@@ -63,7 +64,11 @@ class Challenges:
 
 
 class Tries:
-    """How often a network may try to sign in: ``MAX_TRIES`` failures in ``TRY_SECONDS``."""
+    """How often a network may fail to sign in: ``MAX_TRIES`` times in ``TRY_SECONDS``.
+
+    What is right is let in all the same. Nothing here can be guessed (signatures, links of 256 bits, codes of 125), so
+    this spares the record and not the secret; and a stranger, or a hostile page with a picture from our address in it,
+    must not be able to lock out whoever comes from the same network."""
 
     def __init__(self) -> None:
         self._failed: OrderedDict[str, list[float]] = OrderedDict()
@@ -74,6 +79,12 @@ class Tries:
         with self._lock:
             failed = self._failed.get(source_prefix(source) if source else "", [])
             return sum(at > now - TRY_SECONDS for at in failed) < MAX_TRIES
+
+    def wrong(self, source: str, now: float) -> None:
+        """A try failed. Raises ProblemError(429) where there were too many: then nobody records it."""
+        if not self.may(source, now):
+            raise ProblemError(429)
+        self.failed(source, now)
 
     def failed(self, source: str, now: float) -> None:
         """A try failed."""

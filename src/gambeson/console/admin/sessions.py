@@ -12,7 +12,6 @@ from hashlib import sha256
 from gambeson.console.office import Access, Office
 from gambeson.console.web.visit import Visit, cookie, forget
 from gambeson.model.staff import EVERY, Grant, Role, Staff
-from gambeson.store.errors import NotFound
 from gambeson.store.staff_sessions import StaffSession
 
 from .services import Services
@@ -32,11 +31,8 @@ def current(s: Services, visit: Visit, *, touch: bool = True) -> tuple[StaffSess
     row = s.world.store.staff.session(secret, visit.at) if secret else None
     if row is None or visit.at >= min(row.ends, row.at + s.absolute) or visit.at >= row.last_seen + s.idle:
         return None
-    try:
-        person = GLASS if row.how == BREAK_GLASS else s.world.store.staff.get(row.staff)
-    except NotFound:
-        return None
-    if not person.enabled:
+    person = GLASS if row.how == BREAK_GLASS else s.world.staff().get(row.staff)
+    if person is None or not person.enabled:
         return None
     if touch and visit.at > row.last_seen + 60:
         s.world.store.staff.touch(row.id, visit.at)

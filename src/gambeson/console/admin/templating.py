@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
@@ -28,6 +29,7 @@ _WHEELS = (  # package, file in it, name here
 )
 
 
+@cache
 def load_catalogues() -> dict[str, Catalogue]:
     """Every language's catalogue. Raises OSError, tomllib.TOMLDecodeError, ValueError."""
     folder = files(__package__).joinpath("texts")
@@ -95,6 +97,12 @@ class Pages:
         """A static file and its media type."""
         data = self.static.get(name)
         return None if data is None else (data, _KINDS[name.rpartition(".")[2]])
+
+
+@cache
+def load_pages(name: str) -> Pages:
+    """The pages of a product of this name: read and compiled once."""
+    return Pages(name)
 
 
 def moment(at: float, zone: ZoneInfo) -> str:

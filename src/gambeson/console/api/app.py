@@ -14,7 +14,9 @@ import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from functools import cache
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 from litestar import asgi
@@ -34,6 +36,7 @@ from .problems import ApiError, forbidden
 
 DOCUMENT = f"{BASE}/openapi.json"
 THREADS = 8
+_DATE = re.compile(r"\d{4}-", re.ASCII)
 _STRICT = re.compile(rb"^[\x20-\x7e]*$")
 
 
@@ -181,6 +184,14 @@ def _allowed(operation: Operation, office: Office, path: Mapping[str, str]) -> N
         raise forbidden(f"This takes a token with “{operation.verb}” {where}.")
 
 
+@cache
+def _times(kind: type[Given]) -> tuple[str, ...]:
+    """The fields of a query that are times."""
+    return tuple(
+        name for name, type_ in get_type_hints(kind).items() if datetime in (type_, *get_args(type_))
+    )
+
+
 def _query(operation: Operation, text: bytes) -> Given | None:
     """Raises ApiError: 400, 422."""
     kind = operation.query or Nothing
@@ -190,6 +201,10 @@ def _query(operation: Operation, text: bytes) -> Given | None:
         fields = read_fields(text, MAX_QUERY)
     except ProblemError:
         raise ApiError(400, "bad-query", "The query cannot be read, or has a name twice.") from None
+    for name in _times(kind):
+        if name in fields and not _DATE.match(fields[name]):  # else a number would be taken for one
+            detail = "A time is written as 2026-09-21T12:00:00Z."
+            raise ApiError(422, "bad-query", detail, parameter=name)
     try:
         return msgspec.convert(fields, kind, strict=False)
     except msgspec.ValidationError as error:

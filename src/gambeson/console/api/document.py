@@ -172,18 +172,3 @@ def _problem(status: int, said: str, schema: Any) -> dict[str, Any]:
 def text(table: Sequence[Operation]) -> str:
     """The document as it is committed: without a version of its own."""
     return msgspec.json.format(msgspec.json.encode(make(table, "1")), indent=2).decode() + "\n"
-
-
-def main(file: str) -> None:
-    """Writes the document anew."""
-    from pathlib import Path
-
-    from .operation import operations
-
-    Path(file).write_text(text(operations()), "utf-8")
-
-
-if __name__ == "__main__":
-    import sys
-
-    main(sys.argv[1])

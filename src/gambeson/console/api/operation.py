@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from gambeson.console.office import Office, Told
 from gambeson.model.staff import Verb
@@ -181,9 +181,15 @@ def moment(at: float) -> datetime | None:
     return datetime.fromtimestamp(at, UTC) if at else None
 
 
-def seconds(at: datetime | None) -> float:
+def seconds(at: datetime | UnsetType | None) -> float:
     """A time for the store; 0 for none."""
-    return max(0.0, at.timestamp()) if at is not None else 0.0
+    return max(0.0, at.timestamp()) if isinstance(at, datetime) else 0.0
+
+
+def said(value: T | UnsetType) -> T | None:
+    """A field of a query; None where it was left out. (Its type says UNSET and not None: the word ``null`` in a query
+    would be taken for that, and the filter would be none.)"""
+    return None if value is UNSET else value
 
 
 def told(of: Told) -> ToldDocument:

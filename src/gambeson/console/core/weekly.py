@@ -126,7 +126,10 @@ def _hour(today: Today, t: Texts, base: str) -> list[str]:
     for number, chore in enumerate(today.chores, 1):
         minutes = t("today.minutes", count=chore.minutes)
         when = f"{minutes}, {t('today.critical')}" if chore.critical else minutes
-        lines += [f"  {number}. {sentence(t, _plain(chore), moment)} ({when})", f"     {where(base, chore.link)}"]
+        lines += [
+            f"  {number}. {sentence(t, _plain(chore), moment)} ({when})",
+            f"     {where(base, chore.link)}",
+        ]
     if today.rest:
         rest = counted(t, "today.rest", today.rest, minutes=today.rest_minutes)
         lines += ["", rest]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from gambeson.console.core import glass
 from gambeson.console.core.roles import verbs
 from gambeson.console.office import Office, RefusedError, Told
 from gambeson.guard.core.health import RULES
@@ -152,8 +153,14 @@ def assign(office: Office, organisation: str, ids: Sequence[str], staff: str) ->
 
 
 def waive(office: Office, organisation: str, ids: Sequence[str], until: float, reason: str) -> Outcome:
-    """Accepts them until then, for a reason; who asks answers for it. Raises RefusedError, NotFound, BadValue."""
-    office.organisation(organisation, Verb.FINDINGS)
+    """Accepts them until then, for a reason; who asks answers for it. That the glass is broken is not accepted: whoever
+    broke it would, and its next use would raise no alarm. Raises RefusedError, NotFound, BadValue."""
+    org = office.organisation(organisation, Verb.FINDINGS)
+    if any(org.findings.get(id).rule == glass.RULE for id in ids[:MOST_AT_ONCE]):
+        raise RefusedError(
+            "not-waivable",
+            "This is not waived: it closes when no such session is open and new codes are there.",
+        )
     if not office.at < until <= office.at + WAIVER_DAYS * _DAY:
         raise RefusedError(
             "bad-end", f"A waiver ends in the future and within {WAIVER_DAYS} days: give such a date.", 422

@@ -1,8 +1,8 @@
 """Modes: how far a door holds for whom, looked at before it is changed; and the emergency bypass.
 
-Rules: observe and warn end, within a month. Whatever is weaker than what holds now takes a passkey that was shown just
-now; so does the bypass, which ends within a day. A preview asks what the doors recorded: of the newest sign-ins of two
-weeks who would be cut off, or be let in.
+Rules: observe and warn end, within a month. Whatever is weaker than what holds now, or so for longer, takes a passkey
+that was shown just now; so does the bypass, which ends within a day. A preview asks what the doors recorded: of the
+newest sign-ins of two weeks who would be cut off, or be let in.
 """
 
 from __future__ import annotations
@@ -126,7 +126,10 @@ def settle(
     id, name = (who.id, who.address) if who is not None else ("", "")
     change = Change(doors, wanted, group, id, name, until)
     entries = org.modes.list()
-    weaker = any(_WEAK[wanted] < _WEAK[_holds(entries, d, change, office.at)] for d in doors)
+    weaker = any(
+        _WEAK[wanted] < _WEAK[_holds(entries, d, change, office.at)] or _longer(entries, d, change, office.at)
+        for d in doors
+    )
     return replace(change, weaker=weaker)
 
 
@@ -199,12 +202,24 @@ def close_bypass(office: Office, organisation: str) -> Told:
 
 
 def _holds(entries: Sequence[ModeEntry], door: DoorKind, change: Change, now: float) -> Mode:
-    """The mode that holds now for whom the change is about: their own entry, else the organisation's. What a group's
-    entry means for one account is passed over where it is laxer: then asking for a passkey is the safe side."""
+    """The mode that holds now for whom the change is about: their own entry, else the strictest that may be theirs, of
+    the organisation's and, for one account, of any group's: where it is not, a passkey was asked for once too often."""
     own = [e for e in entries if e.door is door and (e.group, e.account) == (change.group, change.account)]
+    if own:
+        return in_force(own[0], now)
+    wide = [in_force(e, now) for e in entries if e.door is door and not e.group and not e.account]
+    groups = [in_force(e, now) for e in entries if e.door is door and e.group] if change.account else []
+    return max([*(wide or [Mode.ENFORCE]), *groups], key=_WEAK.__getitem__)
+
+
+def _longer(entries: Sequence[ModeEntry], door: DoorKind, change: Change, now: float) -> bool:
+    """Whether a door that does not hold now would not hold for longer: what ends tomorrow is weaker in a month."""
+    if change.mode is Mode.ENFORCE:
+        return False
+    mine = [e for e in entries if e.door is door and (e.group, e.account) == (change.group, change.account)]
     wide = [e for e in entries if e.door is door and not e.group and not e.account]
-    found = own or wide
-    return in_force(found[0], now) if found else Mode.ENFORCE
+    lax = [e.until for e in mine or wide if in_force(e, now) is not Mode.ENFORCE]
+    return bool(lax) and min(lax) < change.until
 
 
 def _seen(

@@ -38,12 +38,13 @@ _SIGNING_IN = ("door.login.", "door.eas.refused", "door.request.refused", "porta
 @dataclass(frozen=True, slots=True)
 class PeoplePage:
     """Some people, how many fit in all, and of each the cells of the matrix in the order of ``doors`` (empty where the
-    store was changed this very moment)."""
+    store was changed this very moment); those of one of ``classes`` have the same cells."""
 
     people: Sequence[Person]
     total: int
     doors: tuple[DoorKind, ...]
     cells: Mapping[str, tuple[Cell, ...]]
+    classes: Mapping[str, int]
     side_doors: tuple[SideDoor, ...]
     counts: PeopleCounts
     groups: tuple[str, ...]
@@ -126,7 +127,7 @@ def page(
             among,
         )
     total, people = store.people.page(query, limit=PAGE, offset=offset)
-    counter = office.world.store.change_counter()
+    counter = office.world.counter()
     counts, groups = remembered(
         office.world.store,
         ("people", organisation, counter),
@@ -136,7 +137,8 @@ def page(
     )
     ids = [p.account.id for p in people]
     cells = {id: found.row(id) for id in ids if id in found.of}
-    return PeoplePage(people, total, found.doors, cells, side, counts, groups)
+    classes = {id: found.of[id] for id in cells}
+    return PeoplePage(people, total, found.doors, cells, classes, side, counts, groups)
 
 
 def person(office: Office, organisation: str, account: str, *, offset: int = 0) -> PersonView:

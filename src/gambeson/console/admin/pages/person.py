@@ -124,7 +124,8 @@ def names(desk: Desk, visit: Visit) -> Reply:
 
 
 def new_device(desk: Desk, visit: Visit) -> Reply:
-    """The form."""
+    """The form. A passkey is asked for first: nobody fills it in and loses it."""
+    desk.office.fresh()
     return _device_form(desk, visit)
 
 
@@ -213,7 +214,7 @@ ROUTES = (
     post(f"{_ONE}/factors", factors, Verb.PEOPLE, fresh=True),
     post(f"{_ONE}/names", names, Verb.PEOPLE),
     get(f"{_ONE}/device", new_device, Verb.DEVICES),
-    post(f"{_ONE}/device", register, Verb.DEVICES),
+    post(f"{_ONE}/device", register, Verb.DEVICES, fresh=True),
     get(f"{_ONE}/leave", leaving, Verb.PEOPLE),
     post(f"{_ONE}/leave", leave, Verb.PEOPLE, fresh=True),
 )

@@ -50,12 +50,10 @@ def options(desk: Desk, visit: Visit) -> Reply:
 def submit(desk: Desk, visit: Visit) -> Reply:
     """A passkey came."""
     s, back = desk.services, frame.local(visit.given("back") or "/")
-    if not s.tries.may(visit.source, desk.at):
-        raise ProblemError(429)
     try:
         person = passkeys.proven(s, visit)
     except PasskeyError as error:
-        s.tries.failed(visit.source, desk.at)
+        s.tries.wrong(visit.source, desk.at)
         record.tell(s.world, "console.sign-in.refused", desk.at, source=visit.source, reason=error.reason)
         return desk.page("sign_in", 403, back=back, error="sign-in.wrong")
     cookies = sessions.begin(s, visit, person, sessions.PASSKEY)
@@ -74,12 +72,10 @@ def step_up(desk: Desk, visit: Visit) -> Reply:
     """It came: back to where the person was going."""
     s, back = desk.services, frame.local(visit.given("back") or "/")
     assert desk.session is not None
-    if not s.tries.may(visit.source, desk.at):
-        raise ProblemError(429)
     try:
         passkeys.proven(s, visit, desk.office.access.staff)
     except PasskeyError as error:
-        s.tries.failed(visit.source, desk.at)
+        s.tries.wrong(visit.source, desk.at)
         record.tell(s.world, "console.step-up.refused", desk.at, source=visit.source, reason=error.reason)
         return desk.page("step_up", 403, back=back, error="sign-in.wrong")
     return go(back, *sessions.prove(s, visit, desk.session))
@@ -88,11 +84,9 @@ def step_up(desk: Desk, visit: Visit) -> Reply:
 def welcome(desk: Desk, visit: Visit) -> Reply:
     """A link was opened: shows whom it is for. It changes nothing."""
     token = visit.path["token"]
-    if not desk.services.tries.may(visit.source, desk.at):
-        raise ProblemError(429)
     person = _person(desk, token)
     if person is None:
-        desk.services.tries.failed(visit.source, desk.at)
+        desk.services.tries.wrong(visit.source, desk.at)
         return desk.page("welcome", 404, person=None, error="")
     reply = desk.page("welcome", person=person, error="")
     reply.cookies.append(cookie(LINK, token, strict=True, seconds=LINK_SECONDS))

@@ -24,8 +24,9 @@ def cancel(desk: Desk, visit: Visit) -> Reply:
 
 
 def file(desk: Desk, visit: Visit) -> Reply:
-    """The file that came of it."""
+    """The file that came of it. It may be full of codes, which took a passkey to make, so it takes one to have."""
     work = _work(desk, visit)
+    desk.office.fresh()
     if work.state is not WorkState.DONE or not work.result.octets:
         raise ProblemError(404)
     name = "".join(c for c in work.result.name if c.isascii() and (c.isalnum() or c in "-_.")) or "file"

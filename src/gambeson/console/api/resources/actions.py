@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from gambeson.console.api.operation import (
     Call,
@@ -68,7 +68,7 @@ class ActionWhole(Document, frozen=True):
 class ActionAsk(PageQuery, frozen=True):
     """In one state, or all."""
 
-    state: ActionState | None = None
+    state: ActionState | UnsetType = UNSET
 
 
 class ActionNew(Given, frozen=True):
@@ -101,7 +101,7 @@ def _document(found: Action) -> ActionDocument:
 def list_(call: Call) -> Page[ActionDocument]:
     """The newest first."""
     asked = call.asked(ActionAsk)
-    states = tuple(ActionState) if asked.state is None else (asked.state,)
+    states = tuple(ActionState) if asked.state is UNSET else (asked.state,)
     before: str = call.after(_Before) or ""
     try:
         found = call.org.actions.list(states, limit=call.limit + 1, before=before)

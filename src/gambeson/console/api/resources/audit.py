@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from gambeson.console.api.operation import (
     Call,
@@ -49,8 +49,8 @@ class AuditAsk(PageQuery, frozen=True):
     by: _Word = ""
     action: _Word = ""
     subject: _Word = ""
-    since: Moment | None = None
-    until: Moment | None = None
+    since: Moment | UnsetType = UNSET
+    until: Moment | UnsetType = UNSET
 
 
 class HeadDocument(Document, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from gambeson.console.api.operation import (
     Call,
@@ -15,6 +15,7 @@ from gambeson.console.api.operation import (
     Page,
     PageQuery,
     moment,
+    said,
     seconds,
 )
 from gambeson.console.operations.doors import shown
@@ -49,12 +50,12 @@ class DecisionDocument(Document, frozen=True):
 class DecisionAsk(PageQuery, frozen=True):
     """``since`` is inclusive, ``until`` exclusive."""
 
-    since: Moment | None = None
-    until: Moment | None = None
-    outcome: Outcome | None = None
-    account: Id | None = None
-    device: Id | None = None
-    door: DoorKind | None = None
+    since: Moment | UnsetType = UNSET
+    until: Moment | UnsetType = UNSET
+    outcome: Outcome | UnsetType = UNSET
+    account: Id | UnsetType = UNSET
+    device: Id | UnsetType = UNSET
+    door: DoorKind | UnsetType = UNSET
 
 
 def list_(call: Call) -> Page[DecisionDocument]:
@@ -62,10 +63,10 @@ def list_(call: Call) -> Page[DecisionDocument]:
     asked = call.asked(DecisionAsk)
     place: tuple[float, str] | None = call.after(_Place)
     found = call.org.events.query(
-        kind=f"{KIND}.{asked.outcome}" if asked.outcome else KIND,
-        account=asked.account or "",
-        device=asked.device or "",
-        door=asked.door.value if asked.door else "",
+        kind=f"{KIND}.{asked.outcome}" if asked.outcome is not UNSET else KIND,
+        account=said(asked.account) or "",
+        device=said(asked.device) or "",
+        door=asked.door.value if asked.door is not UNSET else "",
         since=seconds(asked.since),
         until=seconds(asked.until),
         before=place,
@@ -77,7 +78,7 @@ def list_(call: Call) -> Page[DecisionDocument]:
 
 
 def _document(event: Event, index: SnapshotIndex) -> DecisionDocument:
-    def said(key: str) -> str:
+    def text(key: str) -> str:
         value: Any = event.data.get(key, "")
         return str(value)[:200] if isinstance(value, str) else ""
 
@@ -91,10 +92,10 @@ def _document(event: Event, index: SnapshotIndex) -> DecisionDocument:
         claimed=line.who,
         device=event.device,
         source=event.source,
-        country=said("country"),
-        program=said("program"),
+        country=text("country"),
+        program=text("program"),
         rung=line.rung,
-        rule=said("rule"),
+        rule=text("rule"),
         reason=line.reason,
     )
 

@@ -20,6 +20,7 @@ from gambeson.console.api.operation import (
     PageQuery,
     ToldDocument,
     moment,
+    said,
     seconds,
     told,
 )
@@ -54,9 +55,9 @@ class DeviceDocument(Document, frozen=True):
 class DeviceQuery(PageQuery, frozen=True):
     """Of an account, of a kind, in a state."""
 
-    account: Id | None = None
-    kind: DeviceKind | None = None
-    state: DeviceState | None = None
+    account: Id | UnsetType = UNSET
+    kind: DeviceKind | UnsetType = UNSET
+    state: DeviceState | UnsetType = UNSET
 
 
 class DeviceNew(Given, frozen=True):
@@ -144,7 +145,11 @@ def list_(call: Call) -> Page[DeviceDocument]:
     """By account and name."""
     asked, offset = call.asked(DeviceQuery), call.offset()
     found = call.org.devices.list(
-        account=asked.account, kind=asked.kind, state=asked.state, limit=call.limit + 1, offset=offset
+        account=said(asked.account),
+        kind=said(asked.kind),
+        state=said(asked.state),
+        limit=call.limit + 1,
+        offset=offset,
     )
     return call.counted([_document(each) for each in found], offset)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal, cast
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from gambeson.console.api.operation import (
     Call,
@@ -18,6 +18,7 @@ from gambeson.console.api.operation import (
     Page,
     PageQuery,
     moment,
+    said,
     seconds,
 )
 from gambeson.console.operations import findings
@@ -67,10 +68,10 @@ class FindingAsk(PageQuery, frozen=True):
 
     state: Asked = "live"
     at_least: Word = "info"
-    rule: _Text | None = None
-    asset_kind: _Text | None = None
-    asset_name: Annotated[str, Meta(max_length=1000)] | None = None
-    assignee: Id | None = None
+    rule: _Text | UnsetType = UNSET
+    asset_kind: _Text | UnsetType = UNSET
+    asset_name: Annotated[str, Meta(max_length=1000)] | UnsetType = UNSET
+    assignee: Id | UnsetType = UNSET
     text: _Text = ""
 
 
@@ -120,10 +121,10 @@ def list_(call: Call) -> Page[FindingDocument]:
     query = FindingQuery(
         states=findings.STATES[asked.state],
         at_least=Severity[asked.at_least.upper()],
-        asset_kind=asked.asset_kind,
-        asset_name=asked.asset_name,
-        rule=asked.rule,
-        assignee=asked.assignee,
+        asset_kind=said(asked.asset_kind),
+        asset_name=said(asked.asset_name),
+        rule=said(asked.rule),
+        assignee=said(asked.assignee),
         text=asked.text,
         now=call.office.at,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from gambeson.console.api.operation import Call, Document, Given, Id, Moment, Operation, moment
 from gambeson.console.office import RefusedError
@@ -42,8 +42,8 @@ class SessionList(Document, frozen=True):
 class SessionQuery(Given, frozen=True):
     """Of an account, of a device."""
 
-    account: Id | None = None
-    device: Id | None = None
+    account: Id | UnsetType = UNSET
+    device: Id | UnsetType = UNSET
 
 
 class SessionEnd(Given, frozen=True):
@@ -72,8 +72,8 @@ def list_(call: Call) -> SessionList:
         each
         for each in found
         if each.organisation == call.org.id
-        and asked.account in (None, each.account)
-        and asked.device in (None, each.device)
+        and asked.account in (UNSET, each.account)
+        and asked.device in (UNSET, each.device)
     ]
     mine.sort(key=lambda each: (each.since, each.id))
     return SessionList(

@@ -145,3 +145,9 @@ def test_every_answer_forbids_frames_and_is_not_kept(lab: Lab) -> None:
         assert "script-src 'self'" in answer.header("content-security-policy")
         assert answer.header("x-frame-options") == "DENY"
         assert answer.header("cache-control") == "no-store"
+
+
+def test_one_entry_of_the_side_bar_is_the_page(lab: Lab) -> None:
+    ann = lab.staff("Ann", OWNER)
+    for path in ("/staff", "/staff/tokens", "/me"):
+        assert lab.browser(ann).get(path).text.count('aria-current="page"') == 1, path

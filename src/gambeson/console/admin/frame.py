@@ -87,10 +87,9 @@ def _side_bar(desk: Desk, navs: Sequence[Nav]) -> list[tuple[str, str, bool]]:
             or (nav.anywhere and office.organisations(nav.verb))
         ):
             bar.append((f"/{nav.name}", nav.text or nav.name))
-    return [
-        (path, desk.t(f"nav.{name}"), desk.path == path or desk.path.startswith(path + "/"))
-        for path, name in bar
-    ]
+    lying = [path for path, _ in bar if desk.path == path or desk.path.startswith(path + "/")]
+    here = max(lying, key=len, default="")  # /staff/tokens is its own page, not that of /staff
+    return [(path, desk.t(f"nav.{name}"), path == here) for path, name in bar]
 
 
 def _alarm(desk: Desk) -> tuple[str, int]:

@@ -135,7 +135,7 @@ def test_what_it_says(world: World) -> None:
     world.round()
     text = world.arrived[0][1].get_content()
     assert "Make break-glass codes" in text
-    assert f"https://console.acme.example/o/{world.acme.id}/settings#break-glass" in text
+    assert "https://console.acme.example/staff/break-glass" in text
     assert "http://evil" not in text
     assert "evil.example" not in text
     assert "Nobody measures right now" in text  # the doors were never probed

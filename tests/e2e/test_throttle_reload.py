@@ -49,7 +49,7 @@ def test_a_reload_and_a_restart_forget_no_guess() -> None:
             assert gambeson.process is not None
             os.kill(gambeson.process.pid, signal.SIGHUP)
             until(
-                lambda: len(now := gambeson.children()) == 5 and not set(now.values()) & set(before.values())
+                lambda: len(now := gambeson.children()) == 6 and not set(now.values()) & set(before.values())
             )
             assert gambeson.children()["playground"] == embedded
             time.sleep(1)  # the last of them, just begun, is ready

@@ -4,6 +4,7 @@ what is in it is described."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
@@ -48,6 +49,7 @@ def make(table: Sequence[Operation], version: str) -> dict[str, Any]:
     queries = [o.query for o in table if o.query is not None]
     wanted = list(dict.fromkeys([Problem, *taken, *queries]))
     schemas, components = msgspec.json.schema_components(wanted, ref_template=_REFERENCE)
+    components = {name: _flush(schema) for name, schema in components.items()}
     of = dict(zip(wanted, schemas, strict=True))
     parts = {query: components[of[query]["$ref"].rpartition("/")[2]] for query in queries}
     asked_only = {of[query]["$ref"].rpartition("/")[2] for query in queries} - {
@@ -84,6 +86,12 @@ def make(table: Sequence[Operation], version: str) -> dict[str, Any]:
             "schemas": {name: schema for name, schema in components.items() if name not in asked_only},
         },
     }
+
+
+def _flush(schema: dict[str, Any]) -> dict[str, Any]:
+    """A description is a docstring, which CPython strips of its indentation from 3.13 on."""
+    said = schema.get("description")
+    return schema | {"description": cleandoc(said)} if isinstance(said, str) else schema
 
 
 def _operation(o: Operation, of: Mapping[Any, Any], parts: Mapping[Any, Any]) -> dict[str, Any]:

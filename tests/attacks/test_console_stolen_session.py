@@ -53,7 +53,7 @@ def test_sheets_full_of_codes_take_a_passkey_to_have_as_they_took_one_to_make(
         function=lambda progress: Result("done", b"%PDF codes", "application/pdf", "invitations.pdf"),
     )
     lab.world.works.join()
-    path = f"/o/{acme.id}/work/{work.id}/file"
+    path = f"/o/{acme.id}/progress/{work.id}/file"
     assert steps_up(stolen.get(path))
     assert lab.browser(lab.staff("Bea", OWNER)).get(path).body == b"%PDF codes"
 

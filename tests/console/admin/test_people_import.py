@@ -157,7 +157,7 @@ def test_a_long_table_is_long_work(lab: Lab, acme: OrganisationStore, owner: Bro
     assert figures(page) == [people, 0, 0, 0]
     assert f"The first 50 of {people}" in page.text
     going = owner.post(f"/o/{acme.id}/people/import", **form(page))
-    assert going.location.startswith(f"/o/{acme.id}/work/work-")
+    assert going.location.startswith(f"/o/{acme.id}/progress/work-")
     lab.world.works.join()
     assert f"{people} people were added and 0 changed." in owner.get(going.location).text
     assert acme.people.counts().total == people + 2

@@ -313,7 +313,7 @@ def test_much_is_looked_through_at_length_and_can_be_cancelled(lab: Lab) -> None
     assert f"Would have refused {count} of {count}" in page
     assert "And" not in page
     work = lab.world.works.of(org.id)[0]
-    assert ann.get(f"/o/{org.id}/work/{work.id}").status == 200
+    assert ann.get(f"/o/{org.id}/progress/{work.id}").status == 200
 
 
 def test_a_draft_is_over_after_eight_hours_and_nine_newer_ones(lab: Lab) -> None:

@@ -21,7 +21,7 @@ class Slow:
             org.id, by="Ann (console)", verb=Verb.PEOPLE, kind="invitations", total=4, function=self._do
         )
         assert self.begun.wait(10)
-        self.path = f"/o/{org.id}/work/{self.work.id}"
+        self.path = f"/o/{org.id}/progress/{self.work.id}"
 
     def _do(self, progress: Progress) -> Result:
         progress.step(2, "<u2>@acme.example")
@@ -91,5 +91,5 @@ def test_others_do_not_see_it(lab: Lab, org: OrganisationStore) -> None:
 
 def test_one_that_never_was(lab: Lab, org: OrganisationStore) -> None:
     browser = lab.browser(lab.staff("Ann", Grant(EVERY, Role.OWNER)))
-    assert browser.get(f"/o/{org.id}/work/work-0").status == 404
-    assert lab.browser().get(f"/o/{org.id}/work/work-0").location.startswith("/sign-in")
+    assert browser.get(f"/o/{org.id}/progress/work-0").status == 404
+    assert lab.browser().get(f"/o/{org.id}/progress/work-0").location.startswith("/sign-in")

@@ -171,5 +171,5 @@ def test_every_reason_has_something_to_do(
     event = Event("e", T0, kind, data={"reason": reason, "failure": failure})
     assert why.todo(event, reason) == wanted
     texts = lab.app.services.catalogues
-    for key in {*why.TODO.values(), wanted}:
+    for key in {*why.ADVICE.values(), wanted}:
         assert all(f"doors-do.{key}" in catalogue for catalogue in texts.values()), key

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -71,7 +72,7 @@ class Place:
             raise refused("There is no such account here: give its address.") from None
 
 
-class Runner:
+class Runner(ABC):
     """A kind of action. ``verb`` is what it takes beside :attr:`Verb.ACTIONS`; ``second``: somebody else than who
     planned it must approve it; ``no_undo`` says why there is no way back (empty: there is one)."""
 
@@ -81,21 +82,21 @@ class Runner:
     no_undo: str = ""
     fields: tuple[Field, ...] = ()
 
+    @abstractmethod
     def settle(self, place: Place, target: str, given: Details) -> tuple[str, dict[str, str]]:
         """Target and details as they are kept: ids, words, numbers. Raises RefusedError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def plan(self, place: Place, target: str, details: Details) -> Sequence[str]:
         """What will happen, in sentences. Raises RefusedError where it cannot."""
-        raise NotImplementedError
 
+    @abstractmethod
     def run(self, place: Place, action: Action, details: Details) -> dict[str, object]:
         """Does it; gives what an undo needs. Raises RefusedError, StoreError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def verify(self, place: Place, action: Action, details: Details) -> Sequence[Proof]:
         """Reads the store, and what the doors get of it, anew."""
-        raise NotImplementedError
 
     def undo(self, place: Place, action: Action, details: Details) -> str:
         """Takes it back; gives what was done in a sentence. Raises RefusedError, StoreError."""

@@ -32,7 +32,7 @@ NOBODYS = 1_000  # records of no organisation that are looked at
 MAX_QUERY = 254
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9./_-]{5,127}")
 # What to do about a reason: a key of the page's texts. What is not named is told by the common one.
-TODO: Mapping[str, str] = {
+ADVICE: Mapping[str, str] = {
     "rung-too-low": "enrol",
     "device-unknown": "enrol",
     "credential-unknown": "enrol",
@@ -208,9 +208,9 @@ def todo(event: Event, reason: str) -> str:
     if event.kind in ("door.web.refused", "door.request.refused", "door.enter.refused"):
         return "request"
     if event.kind == "door.login.failed":
-        return TODO.get(reason, "server")
+        return ADVICE.get(reason, "server")
     failure = str(event.data.get("failure", ""))
-    return TODO.get(reason) or TODO.get(failure) or "secret" if failure or reason in TODO else "other"
+    return ADVICE.get(reason) or ADVICE.get(failure) or "secret" if failure or reason in ADVICE else "other"
 
 
 def _told(events: Sequence[Event], index: SnapshotIndex, organisation: str) -> tuple[Refusal, ...]:

@@ -67,7 +67,7 @@ def make(desk: Desk, visit: Visit) -> Reply:
         whole(visit, "days", MAX_DAYS, 1_000),
         _paper(desk, language),
     )
-    return go(f"{desk.base}/work/{work.id}")
+    return go(f"{desk.base}/progress/{work.id}")
 
 
 def _form(desk: Desk, choice: Choice, found: Chosen | None, q: str) -> Reply:

@@ -57,7 +57,7 @@ def apply(desk: Desk, visit: Visit) -> Reply:
         return _page(desk, 409, "people.import-changed", preview=found, name=name)
     imports.drop(desk.office, name)
     if isinstance(done, Work):
-        return go(f"{desk.base}/work/{done.id}")
+        return go(f"{desk.base}/progress/{done.id}")
     return _page(desk, done=done)
 
 

@@ -20,7 +20,7 @@ def cancel(desk: Desk, visit: Visit) -> Reply:
     """The work shall end."""
     work = _work(desk, visit)
     _works(desk).cancel(work.organisation, work.id)
-    return go(f"{desk.base}/work/{work.id}")
+    return go(f"{desk.base}/progress/{work.id}")
 
 
 def file(desk: Desk, visit: Visit) -> Reply:
@@ -50,7 +50,7 @@ def _work(desk: Desk, visit: Visit) -> Work:
 
 
 ROUTES = (
-    get("/o/{org:str}/work/{work:str}", show),
-    get("/o/{org:str}/work/{work:str}/file", file),
-    post("/o/{org:str}/work/{work:str}/cancel", cancel, None),
+    get("/o/{org:str}/progress/{work:str}", show),
+    get("/o/{org:str}/progress/{work:str}/file", file),
+    post("/o/{org:str}/progress/{work:str}/cancel", cancel, None),
 )
